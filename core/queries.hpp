@@ -1,0 +1,62 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "core/table.hpp"
+#include "hive/v1/api.pb.h"
+
+namespace hive::core {
+
+/// Read-only views for the facades. All take one snapshot, keep no state and are safe to call from any
+/// thread that owns its reader. Staged plans and their steps are invisible to all of them.
+
+result<v1::Task> get_task(const table_reader& tables, task_id id, bool with_payload, bool with_result);
+
+/// Filters, pages, order by id (queued: priority, then id, as dispatch would). Looks at no more than
+/// 100,000 entries a call; a page may then be short and still carry a token. invalid_argument for a bad
+/// token, limit or state.
+result<v1::ListTasksResponse> list_tasks(const table_reader& tables, const v1::ListTasksRequest& request);
+
+result<v1::GetTaskLogsResponse> get_task_logs(const table_reader& tables, const v1::GetTaskLogsRequest& request);
+
+result<v1::GetPlanStatusResponse> get_plan_status(const table_reader& tables, const v1::GetPlanStatusRequest& request);
+result<v1::ListPlansResponse> list_plans(const table_reader& tables, const v1::ListPlansRequest& request);
+result<v1::GetNextStepResponse> get_next_step(const table_reader& tables, plan_id plan);
+result<v1::CheckDependenciesResponse> check_dependencies(const table_reader& tables, task_id step);
+
+/// Durable part only; worker_registry lays the live part over it.
+result<v1::Worker> get_worker(const table_reader& tables, worker_id id);
+result<v1::Worker> get_worker_by_name(const table_reader& tables, std::string_view name);
+result<v1::ListWorkersResponse> list_workers(const table_reader& tables, const v1::ListWorkersRequest& request);
+
+/// Events after `after_seq` that pass the filter, at most `limit`. `cursor` moves over the ones that do
+/// not pass, too. Looks at no more than 100,000 events a call. failed_precondition with the first available
+/// sequence in the message if events after the cursor have been purged.
+result<v1::ReadEventsResponse> read_events(const table_reader& tables, const v1::ReadEventsRequest& request);
+
+/// True if the event passes every part of the filter that is set.
+bool is_match(const v1::EventFilter& filter, const v1::Event& event);
+/// invalid_argument for a filter over the limits (1,000 entries a part) or with a malformed name.
+result<void> validate_filter(const v1::EventFilter& filter);
+
+/// Counts only (tasks, plans and workers by state, event range); O(types).
+v1::StatusResponse summarize(const table_reader& tables);
+
+/// What explain needs to know of a worker that the tables do not say.
+struct worker_liveness {
+  bool is_connected = false;
+  std::uint32_t slots_free = 0;
+};
+
+/// Why the task is where it is, from the durable state and live workers.
+result<v1::ExplainTaskResponse> explain_task(const table_reader& tables, task_id id, std::int64_t now_unix_ms,
+                                             const std::function<worker_liveness(worker_id)>& liveness);
+
+/// Would this worker be able to take a task of this signature (types, capabilities, labels)?
+bool is_match(const v1::Signature& signature, const v1::WorkerSpec& worker);
+
+}  // namespace hive::core

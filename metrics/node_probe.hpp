@@ -1,0 +1,66 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "hive/v1/api.pb.h"
+
+namespace hive::metrics {
+
+struct storage_gauges {
+  std::uint64_t map_bytes = 0;
+  std::uint64_t used_bytes = 0;
+  std::uint64_t file_bytes = 0;
+  std::uint64_t free_pages = 0;
+};
+
+/// Every metric of a node, behind verbs. All members are thread-safe and cheap; none throws.
+/// Names and help stand in metrics/names.hpp. Task types become a label for the first 100 types seen;
+/// the rest share the label "other".
+class node_probe {
+ public:
+  explicit node_probe(std::string version);
+  ~node_probe();
+  node_probe(const node_probe&) = delete;
+  node_probe& operator=(const node_probe&) = delete;
+
+  /// Called for every committed event: counters by type and outcome, and the queue wait, run time and
+  /// end-to-end histograms from the event's own wait_ms and total_ms.
+  void event_committed(const v1::Event& event);
+  /// One ledger batch: how many commands, how long apply took and how long the commit (fsync) took.
+  void batch_committed(std::size_t commands, std::chrono::nanoseconds apply, std::chrono::nanoseconds commit);
+  void batch_failed(errc code);
+  /// From the arrival of the command that made a task ready to the push of its assignment.
+  void assignment_pushed(std::chrono::nanoseconds latency);
+  void request_refused(std::string_view actor, errc code);
+  void mailbox_depth(std::string_view actor, std::size_t depth);
+  void subscriber_lag(std::uint64_t subscribers, std::uint64_t lag_events_max);
+  void subscriber_dropped();
+
+  /// Gauges that are read when somebody scrapes.
+  struct snapshot {
+    v1::StatusResponse status;  // tasks by type and state, workers, slots, plans, event range
+    storage_gauges storage;
+  };
+  /// Called at each scrape, from the exporter's thread.
+  void on_scrape(std::function<snapshot()> collect);
+
+  /// Serves /metrics at host:port (port 0: a free one); the port that was taken. unavailable if it
+  /// cannot bind. At most once.
+  result<std::uint16_t> serve(const std::string& host, std::uint16_t port);
+  void stop_serving();
+
+  /// The exposition text, for tests and debugging.
+  [[nodiscard]] std::string text() const;
+
+ private:
+  struct state;
+  std::unique_ptr<state> state_;
+};
+
+}  // namespace hive::metrics

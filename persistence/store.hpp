@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+
+#include "base/result.hpp"
+#include "core/table.hpp"
+
+namespace hive::persistence {
+
+struct store_options {
+  std::filesystem::path folder;               // created if missing, mode 0700
+  std::uint64_t map_bytes_max = 64ULL << 30;  // address space, not disk; at least 16 MiB
+  std::uint32_t readers_max = 512;
+};
+
+struct storage_figures {
+  std::uint64_t map_bytes = 0;
+  std::uint64_t used_bytes = 0;  // pages in use, the free list taken off
+  std::uint64_t file_bytes = 0;  // disk blocks that the file takes
+  std::uint64_t free_pages = 0;
+  std::uint32_t page_bytes = 0;
+  std::uint64_t commits = 0;  // since open; one fsync each
+};
+
+/// One consistent snapshot. Keep it short: pages that it sees cannot be reused meanwhile.
+class read_snapshot : public core::table_reader {};
+
+/// The one write transaction. Aborts when it is destroyed before commit().
+/// put, append and erase throw core::table_error.
+class write_transaction : public core::table_transaction {
+ public:
+  /// Durable (fsync) when it returns without a failure: resource_exhausted for a full disk or map, else
+  /// data_loss or internal. After a failure nothing of the transaction is there.
+  virtual result<void> commit() = 0;
+};
+
+/// The LMDB environment of one shard (docs/storage_format.md). Safe mode only: no NOSYNC, NOMETASYNC,
+/// WRITEMAP or MAPASYNC. Locked against a second process by flock on `<folder>/LOCK`.
+/// read() may be called from any thread; write() from one thread at a time, which must also commit.
+class store {
+ public:
+  /// unavailable: another process holds the lock (named by its pid). failed_precondition: format version
+  /// newer or older than this program's. data_loss: the file is damaged. invalid_argument: options.
+  static result<std::unique_ptr<store>> open(const store_options& options);
+
+  store(const store&) = delete;
+  store& operator=(const store&) = delete;
+  virtual ~store() = default;
+
+  [[nodiscard]] virtual std::unique_ptr<read_snapshot> read() = 0;
+  [[nodiscard]] virtual std::unique_ptr<write_transaction> write() = 0;
+  [[nodiscard]] virtual storage_figures figures() const = 0;
+  /// True once less than the reserve (1/16 of the map, at least 4 MiB, at most 1 GiB) is free: new work is to be
+  /// refused, completions and purges still fit. O(1), any thread.
+  [[nodiscard]] virtual bool is_nearly_full() const = 0;
+  /// A consistent compacted copy while serving; `target` is a folder that must not exist or be empty.
+  virtual result<void> copy_to(const std::filesystem::path& target) = 0;
+
+ protected:
+  store() = default;
+};
+
+}  // namespace hive::persistence
