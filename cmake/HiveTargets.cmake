@@ -15,8 +15,9 @@ function(hive_library name)
   add_library(hive::${name} ALIAS hive_${name})
   set_target_properties(hive_${name} PROPERTIES EXPORT_NAME ${name})
   target_include_directories(hive_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
-                                                 $<INSTALL_INTERFACE:include>)
+                                                 $<INSTALL_INTERFACE:include/hive> $<INSTALL_INTERFACE:include>)
   target_link_libraries(hive_${name} PUBLIC ${ARG_LINKS} PRIVATE ${ARG_PRIVATE_LINKS})
+  target_compile_features(hive_${name} PUBLIC cxx_std_20)  # travels to consumers of the installed package
   hive_warnings(hive_${name})
 endfunction()
 
