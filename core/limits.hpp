@@ -25,10 +25,11 @@ struct core_limits {
   std::uint32_t event_data_bytes_max = 64 << 10;
   std::uint32_t plan_steps_max = 1000000;
   std::uint32_t step_needs_max = 100000;
-  std::uint32_t sweep_steps_max = 2000;    // steps that one tick looks at for one plan
-  std::uint32_t release_steps_max = 2000;  // dependents that one command releases; the rest follow by ticks
-  std::uint32_t purge_batch_max = 500;     // tasks or events purged by one tick
-  std::uint32_t poison_workers_lost = 3;   // workers lost in a row before a task fails as poison
+  std::uint64_t plan_edges_max = 10'000'000;  // needs of all steps of a plan together
+  std::uint32_t sweep_steps_max = 2000;       // steps that one tick looks at for one plan
+  std::uint32_t release_steps_max = 2000;     // dependents that one command releases; the rest follow by ticks
+  std::uint32_t purge_batch_max = 500;        // tasks or events purged by one tick
+  std::uint32_t poison_workers_lost = 3;      // workers lost in a row before a task fails as poison
   std::int64_t cancel_grace_ms = 10'000;
   std::int64_t retention_ms = 7LL * 24 * 3600 * 1000;  // of final tasks and plans
   std::int64_t event_retention_ms = 7LL * 24 * 3600 * 1000;
