@@ -49,11 +49,14 @@ class store {
   store& operator=(const store&) = delete;
   virtual ~store() = default;
 
+  /// Throws core::table_error: resource_exhausted if readers_max snapshots are open.
   [[nodiscard]] virtual std::unique_ptr<read_snapshot> read() = 0;
+  /// Throws core::table_error: internal if one is open already or the environment broke.
   [[nodiscard]] virtual std::unique_ptr<write_transaction> write() = 0;
   [[nodiscard]] virtual storage_figures figures() const = 0;
   /// True once less than the reserve (1/16 of the map, at least 4 MiB, at most 1 GiB) is free: new work is to be
-  /// refused, completions and purges still fit. O(1), any thread.
+  /// refused, completions and purges still fit. Also after a commit met a full disk, until one succeeds or 16 MiB are
+  /// free. O(1), any thread.
   [[nodiscard]] virtual bool is_nearly_full() const = 0;
   /// A consistent compacted copy while serving; `target` is a folder that must not exist or be empty.
   virtual result<void> copy_to(const std::filesystem::path& target) = 0;
