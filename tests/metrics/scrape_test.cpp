@@ -1,0 +1,146 @@
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+
+#include "tests/metrics/sample_probe.hpp"
+
+namespace hive::metrics {
+
+namespace {
+
+constexpr auto deadline = std::chrono::seconds{60};
+
+sockaddr_in loopback(std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+/// A port that nobody uses right now.
+std::uint16_t free_port() {
+  const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  auto address = loopback(0);
+  socklen_t size = sizeof(address);
+  REQUIRE(::bind(descriptor, reinterpret_cast<sockaddr*>(&address), size) == 0);
+  REQUIRE(::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  ::close(descriptor);
+  return ntohs(address.sin_port);
+}
+
+/// The whole answer to GET, headers and body; empty if nobody answers.
+std::string get(std::uint16_t port, const std::string& path) {
+  const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const auto address = loopback(port);
+  const timeval timeout{5, 0};
+  ::setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+  std::string answer;
+  if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
+    const std::string request = "GET " + path + " HTTP/1.0\r\nHost: localhost\r\n\r\n";
+    if (::send(descriptor, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size())) {
+      std::array<char, 4096> part{};
+      for (ssize_t count = 0; (count = ::recv(descriptor, part.data(), part.size(), 0)) > 0;) {
+        answer.append(part.data(), static_cast<std::size_t>(count));
+      }
+    }
+  }
+  ::close(descriptor);
+  return answer;
+}
+
+/// A `prometheus` server of its own that scrapes one target each second.
+class prometheus_server {
+ public:
+  prometheus_server(const std::filesystem::path& folder, std::uint16_t target, std::uint16_t port) {
+    const auto config = folder / "prometheus.yml";
+    std::ofstream{config} << "global: {scrape_interval: 1s}\nscrape_configs:\n- job_name: hive\n  static_configs:\n"
+                          << "  - targets: ['127.0.0.1:" << target << "']\n";
+    const std::string config_flag = "--config.file=" + config.string();
+    const std::string data_flag = "--storage.tsdb.path=" + (folder / "data").string();
+    const std::string listen_flag = "--web.listen-address=127.0.0.1:" + std::to_string(port);
+    const std::string log = (folder / "log").string();
+    process_ = ::fork();
+    if (process_ == 0) {
+      const int output = ::open(log.c_str(), O_WRONLY | O_CREAT, 0600);
+      ::dup2(output, 1);
+      ::dup2(output, 2);
+      ::execlp("prometheus", "prometheus", config_flag.c_str(), data_flag.c_str(), listen_flag.c_str(), nullptr);
+      ::_exit(127);
+    }
+  }
+  ~prometheus_server() {
+    ::kill(process_, SIGKILL);
+    ::waitpid(process_, nullptr, 0);
+  }
+  prometheus_server(const prometheus_server&) = delete;
+  prometheus_server& operator=(const prometheus_server&) = delete;
+
+ private:
+  pid_t process_ = -1;
+};
+
+}  // namespace
+
+TEST_CASE("serve takes a free port, answers a scrape once per request and refuses a taken port") {
+  node_probe probe{"1.2.3"};
+  testing::fill_every_metric(probe);
+  const auto port = probe.serve("127.0.0.1", 0);
+  REQUIRE(port);
+  CHECK(*port != 0);
+  const auto answer = get(*port, "/metrics");
+  CHECK(answer.rfind("HTTP/1.1 200", 0) == 0);
+  CHECK(answer.find("hive_tasks{state=\"queued\",type=\"resize\"} 5") != std::string::npos);
+  CHECK(answer.find("hive_ledger_fsyncs_total 1") != std::string::npos);
+  CHECK_FALSE(probe.serve("127.0.0.1", 0));  // at most once
+
+  node_probe second{"1.2.3"};
+  const auto refused = second.serve("127.0.0.1", *port);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.failure().code == errc::unavailable);
+  probe.stop_serving();
+  CHECK(get(*port, "/metrics").empty());
+}
+
+TEST_CASE("a real Prometheus server scrapes the endpoint and answers a query") {
+  if (std::system("command -v prometheus >/dev/null 2>&1") != 0) {
+    WARN("skipped: prometheus is not installed");
+    return;
+  }
+  node_probe probe{"1.2.3"};
+  testing::fill_every_metric(probe);
+  const auto target = probe.serve("127.0.0.1", 0);
+  REQUIRE(target);
+  const testing::temporary_folder folder;
+  const auto port = free_port();
+  const prometheus_server server{folder.path(), *target, port};
+  const auto expect = [&](const std::string& query, const std::string& value) {
+    std::string answer;
+    for (const auto end = std::chrono::steady_clock::now() + deadline; std::chrono::steady_clock::now() < end;) {
+      answer = get(port, "/api/v1/query?query=" + query);
+      if (answer.find("\"" + value + "\"]") != std::string::npos) break;
+      ::poll(nullptr, 0, 50);  // between two questions
+    }
+    INFO(query << ": " << answer);
+    CHECK(answer.find("\"" + value + "\"]") != std::string::npos);
+  };
+  expect("up%7Bjob%3D%22hive%22%7D", "1");
+  expect("hive_tasks%7Bstate%3D%22queued%22%7D", "5");
+  expect("hive_task_end_to_end_seconds_count%7Btype%3D%22resize%22%7D", "3");
+  expect("hive_storage_map_bytes", "1073741824");
+  for (int i = 0; i < 41; ++i) probe.event_committed(testing::task_event("task.created", "resize"));
+  expect("hive_tasks_created_total", "42");
+}
+
+}  // namespace hive::metrics
