@@ -16,6 +16,8 @@ struct endpoint {
 /// "127.0.0.1:7117", "localhost:0", "[::1]:7117". invalid_argument names `field`.
 result<endpoint> parse_endpoint(const std::string& text, const std::string& field);
 std::string to_string(const endpoint& address);
+/// True for localhost, ::1 and 127.0.0.0/8. Resolves nothing.
+bool is_loopback(const std::string& host);
 
 struct log_config {
   std::string level = "info";           // trace debug info warn error off
@@ -73,7 +75,8 @@ struct node_config {
   } events;
 };
 
-/// What a client or worker program is told (section [client] of hive.toml, and HIVE_ENDPOINT and so on).
+/// What a client or worker program is told: section [client] of hive.toml (its log settings are
+/// client.log_level and so on), HIVE_CLIENT_<NAME>, and HIVE_ENDPOINT, which wins over HIVE_CLIENT_ENDPOINT.
 struct client_config {
   std::string endpoint = "127.0.0.1:7117";   // several, separated by commas, later
   std::int64_t request_timeout_ms = 10'000;  // of one try
@@ -91,7 +94,8 @@ struct setting_override {
 
 /// Defaults, then the file (if `path` is not empty), then the environment (HIVE_SECTION_NAME), then
 /// overrides. invalid_argument with "hive.toml:12: ..." and the nearest valid name for unknown keys, wrong
-/// types and ranges; not_found if the file is missing.
+/// types and ranges; not_found if the file is missing, unavailable if it cannot be read. Each loader skips the
+/// sections of the other and refuses those that neither knows.
 result<node_config> load_node_config(const std::string& path, const std::vector<setting_override>& overrides);
 result<client_config> load_client_config(const std::string& path, const std::vector<setting_override>& overrides);
 
@@ -99,5 +103,7 @@ result<client_config> load_client_config(const std::string& path, const std::vec
 std::string print_node_config(const node_config& config);
 /// The commented sample, from the same table.
 std::string sample_node_config();
+/// docs/configuration.md, from the same table.
+std::string configuration_reference();
 
 }  // namespace hive::config
