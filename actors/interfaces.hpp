@@ -1,9 +1,8 @@
 #pragma once
 
+#include <caf/actor_control_block.hpp>
 #include <caf/fwd.hpp>
-#include <caf/reacts_to.hpp>
 #include <caf/replies_to.hpp>
-#include <caf/strong_actor_ptr.hpp>
 #include <caf/typed_actor.hpp>
 
 #include "actors/protobuf_inspect.hpp"

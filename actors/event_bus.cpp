@@ -1,0 +1,193 @@
+#include "actors/event_bus.hpp"
+
+#include <algorithm>
+
+#include <caf/actor_cast.hpp>
+
+#include "actors/front_actor.hpp"
+#include "actors/ledger_facade.hpp"
+#include "core/queries.hpp"
+
+namespace hive {
+namespace {
+
+constexpr std::uint32_t read_limit_max = 10'000;
+
+subscriber_actor to_subscriber(const event_bus_state::subscriber& entry) {
+  return caf::actor_cast<subscriber_actor>(entry.handle);
+}
+
+v1::PublishEventsResponse to_publish_response(std::vector<v1::Outcome>&& outcomes) {
+  v1::PublishEventsResponse response;
+  response.mutable_items()->Reserve(static_cast<int>(outcomes.size()));
+  for (auto& outcome : outcomes) {
+    auto& item = *response.add_items();
+    item.mutable_status()->Swap(outcome.mutable_status());
+    item.set_seq(outcome.event_seq());
+  }
+  return response;
+}
+
+}  // namespace
+
+std::chrono::milliseconds event_bus_state::ack_timeout() const {
+  return std::chrono::milliseconds{context->config.events.ack_timeout_ms};
+}
+
+void event_bus_state::report() {
+  context->subscribers = table->size();
+  if (context->probe != nullptr) context->probe->subscriber_lag(table->size(), table->lag_max());
+}
+
+void event_bus_state::forget(std::uint64_t id) {
+  const auto entry = subscribers.find(id);
+  if (entry == subscribers.end()) return;
+  self->demonitor(entry->second.handle->address());
+  subscribers.erase(entry);
+  table->unsubscribe(id);
+  report();
+}
+
+void event_bus_state::drop(std::uint64_t id, const error& why) {
+  config::logger(name)->warn("subscription {} is dropped: {}", id, to_string(why));
+  v1::SubscriptionEnded ended;
+  ended.set_subscription_id(id);
+  ended.set_cursor(table->acknowledged(id));
+  *ended.mutable_status() = to_status(why);
+  self->send(to_subscriber(subscribers.at(id)), std::move(ended));
+  if (context->probe != nullptr) context->probe->subscriber_dropped();
+  forget(id);
+}
+
+void event_bus_state::schedule_pump(std::uint64_t id) {
+  const auto entry = subscribers.find(id);
+  if (entry == subscribers.end() || entry->second.is_pumping) return;
+  entry->second.is_pumping = true;
+  self->send(self, pump_subscription{id});
+}
+
+void event_bus_state::on_pump(std::uint64_t id) {
+  const auto entry = subscribers.find(id);
+  if (entry == subscribers.end()) return;
+  entry->second.is_pumping = false;
+  const auto read_page = [this](const v1::ReadEventsRequest& request) {
+    return core::read_events(*context->store->read(), request);
+  };
+  auto next = table->next_batch(id, read_page, self->clock().now());
+  if (!next) {
+    drop(id, next.failure());
+    return;
+  }
+  if (!next->has_value()) return;
+  self->send(to_subscriber(entry->second), std::move((*next)->batch));
+  schedule_pump(id);
+}
+
+void event_bus_state::on_committed(const committed_effects& committed) {
+  table->append(committed->events);
+  for (const auto& [id, entry] : subscribers) schedule_pump(id);
+}
+
+caf::result<v1::SubscribeResponse> event_bus_state::on_subscribe(const v1::SubscribeRequest& request) {
+  auto handle = self->current_sender();
+  if (!handle) return refuse(*context, name, {errc::invalid_argument, "a subscription needs a sender", {}});
+  // The log may be ahead of the events that have reached this actor.
+  std::uint64_t newest = table->head();
+  if (request.from_now() || request.after_seq() > newest) {
+    newest = core::summarize(*context->store->read()).event_seq_last();
+  }
+  auto response = table->subscribe(request, newest, self->clock().now());
+  if (!response) return refuse(*context, name, response.failure());
+  const auto id = response->subscription_id();
+  self->monitor(handle);
+  subscribers.emplace(id, subscriber{std::move(handle), false});
+  // The first batch leaves after the answer: the pump takes a turn through this actor's mailbox.
+  schedule_pump(id);
+  report();
+  config::logger(name)->debug("subscription {} from cursor {}", id, response->cursor());
+  return std::move(*response);
+}
+
+void event_bus_state::on_acknowledge(const v1::AckEvents& ack) {
+  table->acknowledge(ack.subscription_id(), ack.cursor(), self->clock().now());
+  schedule_pump(ack.subscription_id());
+}
+
+caf::result<v1::UnsubscribeResponse> event_bus_state::on_unsubscribe(const v1::UnsubscribeRequest& request) {
+  v1::UnsubscribeResponse response;
+  response.set_found(table->contains(request.subscription_id()));
+  forget(request.subscription_id());
+  return response;
+}
+
+caf::result<v1::PublishEventsResponse> event_bus_state::on_publish(v1::PublishEventsRequest& request) {
+  if (auto fits = check_batch_size(request.items_size(), "items"); !fits) {
+    return refuse(*context, name, fits.failure());
+  }
+  auto change = std::make_shared<ledger_request>();
+  change->commands.reserve(static_cast<std::size_t>(request.items_size()));
+  const auto bytes = request.ByteSizeLong();
+  for (auto& item : *request.mutable_items()) {
+    auto& published = *change->commands.emplace_back().mutable_publish_event();
+    if (item.has_task()) published.mutable_task()->Swap(item.mutable_task());
+    if (item.has_workflow()) published.mutable_workflow()->Swap(item.mutable_workflow());
+  }
+  if (auto admitted = admit(*context, *change, bytes); !admitted) return refuse(*context, name, admitted.failure());
+  change->respond = [](std::vector<v1::Outcome>&& outcomes) {
+    return caf::make_message(to_publish_response(std::move(outcomes)));
+  };
+  return delegate_to<v1::PublishEventsResponse>(self, writer, std::move(change));
+}
+
+caf::result<v1::ReadEventsResponse> event_bus_state::on_read(const v1::ReadEventsRequest& request) {
+  if (request.limit() > read_limit_max) {
+    return refuse(*context, name,
+                  {errc::invalid_argument, "limit must be 1 to " + std::to_string(read_limit_max), "limit"});
+  }
+  auto page = core::read_events(*context->store->read(), request);
+  if (!page) return refuse(*context, name, page.failure());
+  return std::move(*page);
+}
+
+void event_bus_state::on_tick() {
+  for (const auto id : table->silent_since(self->clock().now() - ack_timeout())) {
+    drop(
+        id,
+        {errc::deadline_exceeded, "nothing was acknowledged for " + std::to_string(ack_timeout().count()) + " ms", {}});
+  }
+  report();
+  self->delayed_send(self, ack_timeout() / 4, caf::tick_atom::value);
+}
+
+void event_bus_state::on_down(const caf::down_msg& down) {
+  std::vector<std::uint64_t> gone;
+  for (const auto& [id, entry] : subscribers) {
+    if (entry.handle->address() == down.source) gone.push_back(id);
+  }
+  for (const auto id : gone) forget(id);
+}
+
+event_bus_inner::behavior_type event_bus(event_bus_inner::stateful_pointer<event_bus_state> self,
+                                         service_context_ptr context, ledger_actor writer) {
+  auto& state = self->state;
+  state.self = self;
+  state.context = std::move(context);
+  state.writer = std::move(writer);
+  subscription_table::options limits;
+  limits.subscribers_max = state.context->config.events.subscribers_max;
+  state.table.emplace(limits, core::summarize(*state.context->store->read()).event_seq_last());
+  self->set_down_handler([&state](const caf::down_msg& down) { state.on_down(down); });
+  self->delayed_send(self, state.ack_timeout() / 4, caf::tick_atom::value);
+  return {
+      guarded(self, [&state](const v1::SubscribeRequest& request) { return state.on_subscribe(request); }),
+      guarded(self, [&state](const v1::AckEvents& ack) { state.on_acknowledge(ack); }),
+      guarded(self, [&state](const v1::UnsubscribeRequest& request) { return state.on_unsubscribe(request); }),
+      guarded(self, [&state](v1::PublishEventsRequest& request) { return state.on_publish(request); }),
+      guarded(self, [&state](const v1::ReadEventsRequest& request) { return state.on_read(request); }),
+      guarded(self, [&state](const committed_effects& committed) { state.on_committed(committed); }),
+      guarded(self, [&state](caf::tick_atom) { state.on_tick(); }),
+      guarded(self, [&state](const pump_subscription& pump) { state.on_pump(pump.id); }),
+  };
+}
+
+}  // namespace hive

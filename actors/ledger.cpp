@@ -1,0 +1,119 @@
+#include "actors/ledger.hpp"
+
+#include <caf/actor_cast.hpp>
+#include <caf/send.hpp>
+
+#include "actors/front_actor.hpp"
+
+namespace hive {
+namespace {
+
+/// Sends from inside the node, without a sender, so that nobody answers.
+template <class Message>
+void tell(const caf::strong_actor_ptr& receiver, Message message) {
+  if (receiver) caf::anon_send(caf::actor_cast<caf::actor>(receiver), std::move(message));
+}
+
+}  // namespace
+
+caf::result<ledger_reply_ptr> ledger_state::on_request(ledger_request_ptr& request) {
+  auto promise = self->make_response_promise();
+  pending_commands += request->commands.size();
+  for (const auto& command : request->commands) pending_bytes += command.ByteSizeLong();
+  pending.push_back({std::move(request), {}, {}});
+  promises.push_back(promise);
+  const auto& limits = context->config.ledger;
+  if (pending_commands >= limits.batch_commands_max || pending_bytes >= limits.batch_bytes_max) {
+    write_batch();
+  } else {
+    request_flush();
+  }
+  return promise;
+}
+
+void ledger_state::request_flush() {
+  if (is_flush_requested) return;
+  is_flush_requested = true;
+  self->send(self, flush_batch{});
+}
+
+void ledger_state::on_flush() {
+  is_flush_requested = false;
+  write_batch();
+}
+
+void ledger_state::write_batch() {
+  // An empty batch is written too if offers were left over by the one before.
+  if (pending.empty() && !writer->has_more()) return;
+  auto arrived_at = std::chrono::steady_clock::now();
+  for (const auto& entry : pending) arrived_at = std::min(arrived_at, entry.request->arrived_at);
+  auto batch = std::move(pending);
+  auto waiting = std::move(promises);
+  pending.clear();
+  promises.clear();
+  pending_commands = 0;
+  pending_bytes = 0;
+  core::effects effects;
+  writer->write(batch, effects);
+  // A registration is answered before its first assignments leave: the worker learns its session first.
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (batch[i].request->session_actor) answer(batch[i], waiting[i]);
+  }
+  send_effects(std::move(effects), arrived_at);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (!batch[i].request->session_actor) answer(batch[i], waiting[i]);
+  }
+  if (writer->has_more()) request_flush();
+}
+
+void ledger_state::answer(pending_write& entry, caf::response_promise& promise) {
+  if (entry.failure) {
+    promise.deliver(make_error(*entry.failure));
+  } else if (entry.request->respond) {
+    promise.deliver(entry.request->respond(std::move(entry.outcomes)));
+  } else {
+    promise.deliver(std::make_shared<ledger_reply>(ledger_reply{std::move(entry.outcomes)}));
+  }
+}
+
+void ledger_state::send_effects(core::effects&& effects, std::chrono::steady_clock::time_point arrived_at) {
+  if (!sinks) return;
+  if (!effects.assignments.empty() || !effects.revocations.empty()) {
+    auto batch = std::make_shared<dispatch_batch>();
+    batch->assignments = std::move(effects.assignments);
+    batch->revocations = std::move(effects.revocations);
+    batch->arrived_at = arrived_at;
+    effects.assignments.clear();
+    effects.revocations.clear();
+    tell(sinks->dispatcher, std::move(batch));
+  }
+  if (writer->next_due_unix_ms() != told_due_unix_ms) {
+    told_due_unix_ms = writer->next_due_unix_ms();
+    tell(sinks->timekeeper, timer_due{told_due_unix_ms});
+  }
+  if (!effects.events.empty()) {
+    const committed_effects committed = std::make_shared<const core::effects>(std::move(effects));
+    for (const auto& reader : sinks->effect_readers) tell(reader, committed);
+  }
+}
+
+ledger_actor::behavior_type ledger(ledger_actor::stateful_pointer<ledger_state> self, service_context_ptr context,
+                                   std::shared_ptr<batch_writer> writer) {
+  auto& state = self->state;
+  state.self = self;
+  state.context = std::move(context);
+  state.writer = std::move(writer);
+  return {
+      guarded(self, [&state](ledger_request_ptr& request) { return state.on_request(request); }),
+      guarded(self, [&state](flush_batch) { state.on_flush(); }),
+      guarded(self, [&state](const session_closed& closed) { state.writer->suspend(closed.worker, closed.session); }),
+      guarded(self,
+              [&state](const ledger_sinks_ptr& sinks) {
+                state.sinks = sinks;
+                state.told_due_unix_ms = state.writer->next_due_unix_ms();
+                tell(sinks->timekeeper, timer_due{state.told_due_unix_ms});
+              }),
+  };
+}
+
+}  // namespace hive

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include <caf/actor_control_block.hpp>
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/atom.hpp>
+#include <caf/message.hpp>
+#include <caf/replies_to.hpp>
+#include <caf/typed_actor.hpp>
+
+#include "actors/admission.hpp"
+#include "actors/interfaces.hpp"
+#include "core/machine.hpp"
+
+// Messages that never leave the process. They go by pointer, so that nothing is copied.
+namespace hive {
+
+/// Commands for the ledger, applied in order within one transaction (other requests may share it).
+struct ledger_request {
+  std::vector<v1::Command> commands;
+  /// Turns the outcomes, one a command in order, into the answer; runs in the ledger, so it must be short. Lets a
+  /// facade delegate its caller to the ledger and save a hop. Empty: the answer is a ledger_reply.
+  std::function<caf::message(std::vector<v1::Outcome>&&)> respond;
+  /// The session actor of the (only) register_worker command, if the worker is an executor: gets credit.
+  caf::strong_actor_ptr session_actor;
+  /// Held until the request is answered. Empty for the node's own work, which is always admitted.
+  admission::ticket ticket;
+  std::chrono::steady_clock::time_point arrived_at = std::chrono::steady_clock::now();
+};
+using ledger_request_ptr = std::shared_ptr<ledger_request>;
+
+/// An outcome a command, in order.
+struct ledger_reply {
+  std::vector<v1::Outcome> outcomes;
+};
+using ledger_reply_ptr = std::shared_ptr<ledger_reply>;
+
+/// Effects of one committed batch, assignments and revocations taken out (they go to the dispatcher alone).
+using committed_effects = std::shared_ptr<const core::effects>;
+
+/// What the dispatcher pushes.
+struct dispatch_batch {
+  std::vector<core::assignment> assignments;
+  std::vector<core::revocation> revocations;
+  std::chrono::steady_clock::time_point arrived_at;  // of the first command of the batch
+};
+using dispatch_batch_ptr = std::shared_ptr<dispatch_batch>;
+
+/// The ledger has committed a registration.
+struct session_opened {
+  v1::Worker worker;
+  caf::strong_actor_ptr actor;  // null: registered by hand
+};
+using session_opened_ptr = std::shared_ptr<const session_opened>;
+
+/// The connection of a session is gone: no more offers.
+struct session_closed {
+  worker_id worker;
+  session_number session;
+};
+
+/// When the first timer is due; -1: there is none.
+struct timer_due {
+  std::int64_t unix_ms = -1;
+};
+
+/// Where committed effects go. Null handles are left out.
+struct ledger_sinks {
+  caf::strong_actor_ptr dispatcher;                   // takes dispatch_batch_ptr
+  caf::strong_actor_ptr timekeeper;                   // takes timer_due
+  std::vector<caf::strong_actor_ptr> effect_readers;  // take committed_effects
+};
+using ledger_sinks_ptr = std::shared_ptr<const ledger_sinks>;
+
+/// The ledger gathers: what waits behind this message in its mailbox belongs to the next batch.
+struct flush_batch {};
+
+using ledger_actor =
+    caf::typed_actor<caf::replies_to<ledger_request_ptr>::with<ledger_reply_ptr>, caf::reacts_to<flush_batch>,
+                     caf::reacts_to<session_closed>, caf::reacts_to<ledger_sinks_ptr>>;
+using timekeeper_actor = caf::typed_actor<caf::reacts_to<timer_due>, caf::reacts_to<caf::tick_atom>>;
+
+// The public interfaces plus what the services hear from inside the node.
+using dispatcher_service = dispatcher_actor::extend<caf::reacts_to<dispatch_batch_ptr>>;
+using worker_registry_service =
+    worker_registry_actor::extend<caf::reacts_to<session_opened_ptr>, caf::reacts_to<caf::tick_atom>>;
+using event_bus_service = event_bus_actor::extend<caf::reacts_to<committed_effects>, caf::reacts_to<caf::tick_atom>>;
+using plan_supervisor_service = plan_supervisor_actor::extend<caf::reacts_to<caf::tick_atom>>;
+
+}  // namespace hive
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::ledger_request_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::ledger_reply_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::committed_effects)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::dispatch_batch_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::session_opened_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::session_closed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::timer_due)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::ledger_sinks_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::flush_batch)
