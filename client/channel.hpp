@@ -1,0 +1,107 @@
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include <caf/make_message.hpp>
+
+#include "client/link.hpp"
+
+namespace hive {
+
+/// The front actor that a call goes to.
+enum class front : std::uint8_t { node, task_manager, worker_registry, plan_supervisor, event_bus };
+
+/// May the same request be sent twice without harm?
+enum class repeat : std::uint8_t { never, always };
+
+struct lanes;
+
+/// Calls of one client with its settings: waits for the link, repeats within the total timeout what may be
+/// repeated, and keeps at most inflight_max calls on their way. Batched kinds go through their lanes. Thread-safe.
+class channel : public link_observer, public std::enable_shared_from_this<channel> {
+ public:
+  using message_callback = std::function<void(result<caf::message>)>;
+
+  struct call {
+    front to = front::node;
+    caf::message content;
+    repeat may_repeat = repeat::always;
+    steady_time deadline;
+    std::chrono::milliseconds request_timeout{0};  // of one try; 0: as configured
+    message_callback done;
+    // Kept by the channel:
+    std::uint32_t tries = 0;
+    error last{errc::none, {}, {}};
+  };
+
+  using call_ptr = std::shared_ptr<call>;
+
+  static result<std::shared_ptr<channel>> open(const config::client_config& settings);
+  channel(std::shared_ptr<hive::link> link, config::client_config settings);
+  ~channel() override;
+
+  void start(call request);
+
+  template <class Response, class Request>
+  void start(front to, Request request, repeat may_repeat, std::function<void(result<Response>)> done,
+             std::chrono::milliseconds timeout = {}) {
+    call one;
+    one.to = to;
+    one.content = caf::make_message(std::move(request));
+    one.may_repeat = may_repeat;
+    one.deadline = timeout.count() > 0 ? std::chrono::steady_clock::now() + timeout : total_deadline();
+    one.request_timeout = timeout;
+    one.done = [done = std::move(done)](result<caf::message> reply) { done(extract<Response>(std::move(reply))); };
+    start(std::move(one));
+  }
+
+  /// The message's one element as Response.
+  template <class Response>
+  static result<Response> extract(result<caf::message> reply) {
+    if (!reply) return reply.failure();
+    if (!reply->match_elements<Response>()) return error{errc::internal, "the node answered something else", {}};
+    return std::move(reply->get_mutable_as<Response>(0));
+  }
+
+  [[nodiscard]] steady_time total_deadline() const;
+  [[nodiscard]] const config::client_config& settings() const { return settings_; }
+  [[nodiscard]] hive::link& connection() { return *link_; }
+  [[nodiscard]] const std::shared_ptr<hive::link>& connection_ptr() { return link_; }
+  timer_queue& timers() { return link_->shared().timers(); }
+  lanes& batched() { return *lanes_; }
+
+  void on_link_up(const link_session_ptr& session) override;
+  void on_link_down(const error& why) override;
+
+ private:
+  void attempt(const call_ptr& one);
+  /// Runs `continue_with` on this channel, or ends the call if the channel is gone by then.
+  std::function<void()> later(const call_ptr& one, void (channel::*continue_with)(const call_ptr&));
+  void unpark(std::uint64_t number);
+  void park(const call_ptr& one);
+  void on_failure(const call_ptr& one, const error& failure);
+  void finish(const call_ptr& one, result<caf::message> outcome);
+  [[nodiscard]] error expired(const call& one) const;
+
+  std::shared_ptr<hive::link> link_;
+  config::client_config settings_;
+  std::unique_ptr<lanes> lanes_;
+  port port_;
+  std::mutex mutex_;
+  std::deque<call_ptr> queue_;  // beyond the window
+  std::uint32_t in_flight_ = 0;
+  struct parked_call {
+    call_ptr one;
+    timer_queue::timer_id timer = 0;
+  };
+  std::map<std::uint64_t, parked_call> parked_;  // wait for the link
+  std::uint64_t next_parked_ = 1;
+};
+
+}  // namespace hive

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <memory>
+
+#include <caf/actor.hpp>
+#include <caf/actor_system.hpp>
+
+#include "actors/system_config.hpp"
+#include "client/timer_queue.hpp"
+
+namespace hive {
+
+/// What all clients and workers of a process share: one CAF system (its actors are only ports: nothing of the
+/// SDK waits for CAF's scheduler) and one timer thread.
+class runtime {
+ public:
+  static std::shared_ptr<runtime> instance();
+
+  runtime();
+  ~runtime();
+
+  caf::actor_system& system() { return system_; }
+  timer_queue& timers() { return *timers_; }
+  /// The actor that speaks BASP.
+  [[nodiscard]] const caf::actor& basp() const { return basp_; }
+  /// Random, one a process.
+  [[nodiscard]] std::uint64_t incarnation() const { return incarnation_; }
+
+ private:
+  system_config config_;
+  caf::actor_system system_;
+  caf::actor basp_;
+  std::unique_ptr<timer_queue> timers_;
+  std::uint64_t incarnation_;
+};
+
+/// 128 random bits as hex: an idempotency key.
+std::string random_key();
+std::uint64_t random_number();
+
+}  // namespace hive

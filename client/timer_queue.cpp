@@ -1,0 +1,64 @@
+#include "client/timer_queue.hpp"
+
+namespace hive {
+
+timer_queue::timer_queue() : thread_([this] { run(); }) {}
+
+timer_queue::~timer_queue() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_one();
+  thread_.join();
+}
+
+timer_queue::timer_id timer_queue::at(steady_time due, std::function<void()> callback) {
+  bool is_first = false;
+  timer_id id = 0;
+  {
+    std::lock_guard lock(mutex_);
+    id = next_id_++;
+    auto place = due_.emplace(std::pair{due, id}, std::move(callback)).first;
+    times_.emplace(id, due);
+    is_first = place == due_.begin();
+  }
+  if (is_first) changed_.notify_one();
+  return id;
+}
+
+void timer_queue::cancel(timer_id id) {
+  std::function<void()> dropped;  // destroyed after the lock: its captures may lead back here
+  std::lock_guard lock(mutex_);
+  auto found = times_.find(id);
+  if (found == times_.end()) return;
+  auto entry = due_.find({found->second, id});
+  dropped = std::move(entry->second);
+  due_.erase(entry);
+  times_.erase(found);
+}
+
+void timer_queue::run() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    if (due_.empty()) {
+      changed_.wait(lock);
+      continue;
+    }
+    auto first = due_.begin();
+    if (first->first.first > std::chrono::steady_clock::now()) {
+      const steady_time due = first->first.first;
+      changed_.wait_until(lock, due);
+      continue;
+    }
+    auto callback = std::move(first->second);
+    times_.erase(first->first.second);
+    due_.erase(first);
+    lock.unlock();
+    callback();
+    callback = nullptr;
+    lock.lock();
+  }
+}
+
+}  // namespace hive

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+namespace hive {
+
+using steady_time = std::chrono::steady_clock::time_point;
+
+/// One thread that runs callbacks when they are due. Callbacks must not block. Thread-safe.
+class timer_queue {
+ public:
+  using timer_id = std::uint64_t;
+
+  timer_queue();
+  ~timer_queue();
+  timer_queue(const timer_queue&) = delete;
+  timer_queue& operator=(const timer_queue&) = delete;
+
+  timer_id at(steady_time due, std::function<void()> callback);
+  timer_id after(std::chrono::milliseconds delay, std::function<void()> callback) {
+    return at(std::chrono::steady_clock::now() + delay, std::move(callback));
+  }
+  /// Does nothing if the callback has run, is running, or `id` is 0.
+  void cancel(timer_id id);
+
+ private:
+  void run();
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::pair<steady_time, timer_id>, std::function<void()>> due_;
+  std::map<timer_id, steady_time> times_;
+  timer_id next_id_ = 1;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace hive

@@ -1,0 +1,348 @@
+#include <algorithm>
+#include <cmath>
+#include <exception>
+
+#include <caf/make_message.hpp>
+
+#include "client/channel.hpp"
+#include "client/worker_session.hpp"
+
+namespace hive {
+namespace {
+
+using std::chrono::steady_clock;
+
+/// A started report waits so long for company: usually the end of a short task goes with it.
+constexpr milliseconds started_delay{5};
+constexpr milliseconds report_timeout{10'000};
+constexpr milliseconds report_pause{50};
+constexpr std::size_t report_message_bytes_max = 900 * 1024;
+constexpr std::size_t report_items_max = 1'000;
+constexpr std::size_t log_chunk_bytes_max = 64 * 1024;
+constexpr std::size_t report_bytes_max = 4 * 1024 * 1024;
+
+bool is_log_or_progress(const v1::TaskReport& body) { return body.has_log() || body.has_progress(); }
+
+}  // namespace
+
+v1::TaskReport worker_session::make_report(const running_task& task) {
+  v1::TaskReport body;
+  body.set_task_id(task.assignment.task_id());
+  body.set_attempt(task.assignment.attempt());
+  return body;
+}
+
+void worker_session::on_assign(const v1::AssignTasks& message) {
+  bool must_report = false;
+  {
+    lock_type lock(mutex_);
+    for (const auto& assignment : message.assignments()) {
+      if (is_registering_ && assignment.session() > session_) {
+        // Its registration is not answered yet; the count is bounded by the slots that were offered.
+        if (early_.size() < options_.slots) early_.push_back(assignment);
+        continue;
+      }
+      accept(lock, assignment);
+    }
+    must_report = !reports_.empty();
+  }
+  if (must_report) send_reports();
+}
+
+void worker_session::accept(lock_type& lock, const v1::TaskAssignment& assignment) {
+  if (assignment.session() != session_) return;  // of an older session: the node has queued it again
+  const std::pair key{assignment.task_id(), assignment.attempt()};
+  if (held_.contains(key)) return;
+  auto task = std::make_shared<running_task>();
+  task->assignment = assignment;
+  held_.emplace(key, task);
+  const char* refused = nullptr;
+  if (is_drain_requested_) refused = "the worker is draining";
+  if (!any_handler_ && handlers_.find(assignment.spec().type()) == handlers_.end())
+    refused = "the worker has no handler for this type";
+  if (refused != nullptr) {
+    auto body = make_report(*task);
+    body.mutable_returned()->set_why(refused);
+    queue_report(lock, std::move(body), task, true);
+    return;
+  }
+  waiting_.push_back(std::move(task));
+  if (idle_threads_ < waiting_.size() && threads_.size() < options_.slots)
+    threads_.emplace_back([this] { run_tasks(); });
+  else
+    work_.notify_one();
+}
+
+void worker_session::cancel(const v1::TaskAttempt& which) {
+  running_task_ptr task;
+  bool is_waiting = false;
+  {
+    lock_type lock(mutex_);
+    auto found = held_.find({which.task_id(), which.attempt()});
+    if (found == held_.end()) return;
+    task = found->second;
+    is_waiting = std::erase(waiting_, task) > 0;
+    if (is_waiting) {
+      auto body = make_report(*task);
+      body.mutable_canceled();
+      queue_report(lock, std::move(body), task, true);
+    }
+  }
+  task->stop.request_stop();
+  if (is_waiting) send_reports();
+}
+
+void worker_session::drop(lock_type&, const running_task_ptr& task) {
+  task->is_dropped = true;
+  task->queued_progress = nullptr;
+  std::erase(waiting_, task);
+  std::erase_if(reports_, [&](const queued_report_ptr& one) {
+    if (one->task != task) return false;
+    report_bytes_ -= one->body.ByteSizeLong();
+    return true;
+  });
+  held_.erase({task->assignment.task_id(), task->assignment.attempt()});
+  // Stop callbacks are the handler's code: not under the lock.
+  link_->shared().timers().after(milliseconds{0}, [task] { task->stop.request_stop(); });
+  changed_.notify_all();
+}
+
+void worker_session::give_back_waiting(lock_type& lock, const char* why) {
+  auto waiting = std::move(waiting_);
+  waiting_.clear();
+  for (const auto& task : waiting) {
+    auto body = make_report(*task);
+    body.mutable_returned()->set_why(why);
+    queue_report(lock, std::move(body), task, true);
+  }
+}
+
+void worker_session::run_tasks() {
+  lock_type lock(mutex_);
+  while (true) {
+    ++idle_threads_;
+    work_.wait(lock, [this] { return !waiting_.empty() || is_stopping_; });
+    --idle_threads_;
+    if (is_stopping_) return;
+    auto task = std::move(waiting_.front());
+    waiting_.pop_front();
+    task->is_started = true;
+    auto body = make_report(*task);
+    body.mutable_started();
+    queue_report(lock, std::move(body), task, false);
+    flush_later(lock);
+    lock.unlock();
+    run_one(task);
+    task.reset();
+    lock.lock();
+  }
+}
+
+void worker_session::run_one(const running_task_ptr& task) {
+  if (task->assignment.run_deadline_unix_ms() > 0) {
+    using std::chrono::system_clock;
+    const auto due = system_clock::time_point(milliseconds(task->assignment.run_deadline_unix_ms()));
+    const auto left = std::chrono::duration_cast<milliseconds>(due - system_clock::now());
+    const auto timer =
+        link_->shared().timers().after(std::max(left, milliseconds{0}), [task] { task->stop.request_stop(); });
+    std::lock_guard lock(mutex_);
+    task->deadline_timer = timer;
+  }
+  auto outcome = call_handler(task);
+  link_->shared().timers().cancel(task->deadline_timer);
+  report_end(task, std::move(outcome));
+}
+
+task_outcome worker_session::call_handler(const running_task_ptr& task) {
+  const auto found = handlers_.find(task->assignment.spec().type());
+  const task_handler& handler = found == handlers_.end() ? any_handler_ : found->second;
+  task_context context(*this, task);
+  try {
+    return handler(context);
+  } catch (const task_error& failure) {
+    return task_failure{failure.what(), failure.is_retryable(), {}, {}};
+  } catch (const std::exception& failure) {
+    return task_failure{failure.what(), true, {}, {}};
+  } catch (...) {
+    return task_failure{"the handler threw something that is no exception", true, {}, {}};
+  }
+}
+
+void worker_session::report_end(const running_task_ptr& task, task_outcome outcome) {
+  auto body = make_report(*task);
+  auto& value = outcome.value();
+  if (auto* output = std::get_if<task_output>(&value)) {
+    body.mutable_completed()->set_result(std::move(output->payload));
+    body.mutable_completed()->set_content_type(std::move(output->content_type));
+  } else if (auto* failure = std::get_if<task_failure>(&value)) {
+    // The way that a handler breaks off after a cancel does not matter.
+    if (task->stop.stop_requested() && task->deadline_timer == 0) {
+      body.mutable_canceled();
+    } else {
+      body.mutable_failed()->set_message(std::move(failure->message));
+      body.mutable_failed()->set_is_retryable(failure->is_retryable);
+      body.mutable_failed()->set_result(std::move(failure->result));
+      body.mutable_failed()->set_content_type(std::move(failure->content_type));
+    }
+  } else if (auto* returned = std::get_if<task_returned>(&value)) {
+    body.mutable_returned()->set_why(std::move(returned->why));
+  } else {
+    body.mutable_canceled();
+  }
+  {
+    lock_type lock(mutex_);
+    queue_report(lock, std::move(body), task, true);
+  }
+  changed_.notify_all();
+  send_reports();
+  check_done();
+}
+
+void worker_session::queue_report(lock_type&, v1::TaskReport body, const running_task_ptr& task, bool is_end) {
+  task->is_ended = task->is_ended || is_end;
+  if (task->is_dropped) return;
+  auto report = std::make_shared<queued_report>(queued_report{std::move(body), task});
+  report_bytes_ += report->body.ByteSizeLong();
+  if (report->body.has_progress()) task->queued_progress = report;
+  reports_.push_back(std::move(report));
+}
+
+void worker_session::flush_later(lock_type&) {
+  if (is_flush_planned_) return;
+  is_flush_planned_ = true;
+  link_->shared().timers().after(started_delay, [weak = weak_from_this()] {
+    auto self = weak.lock();
+    if (!self) return;
+    {
+      std::lock_guard lock(self->mutex_);
+      self->is_flush_planned_ = false;
+    }
+    self->send_reports();
+  });
+}
+
+void worker_session::report_progress(const running_task_ptr& task, double fraction, std::string message) {
+  const double bounded = std::isfinite(fraction) ? std::clamp(fraction, 0.0, 1.0) : 0.0;
+  lock_type lock(mutex_);
+  if (task->is_dropped || task->is_ended) return;
+  const bool is_new = task->queued_progress == nullptr;
+  v1::TaskReport body = make_report(*task);
+  body.mutable_progress()->set_ppm(static_cast<std::uint32_t>(std::lround(bounded * 1'000'000)));
+  body.mutable_progress()->set_message(std::move(message));
+  if (is_new) {
+    queue_report(lock, std::move(body), task, false);
+  } else {
+    report_bytes_ -= task->queued_progress->body.ByteSizeLong();
+    report_bytes_ += body.ByteSizeLong();
+    task->queued_progress->body = std::move(body);
+  }
+  flush_later(lock);
+}
+
+void worker_session::report_log(const running_task_ptr& task, v1::TaskLogChunk::Stream stream, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto piece = bytes.substr(0, log_chunk_bytes_max);
+    bytes.remove_prefix(piece.size());
+    lock_type lock(mutex_);
+    changed_.wait(lock, [&] { return report_bytes_ < report_bytes_max || task->is_dropped || is_stopping_; });
+    if (task->is_dropped || task->is_ended || is_stopping_) return;
+    auto body = make_report(*task);
+    body.mutable_log()->set_stream(stream);
+    body.mutable_log()->set_data(piece.data(), piece.size());
+    queue_report(lock, std::move(body), task, false);
+    flush_later(lock);
+  }
+}
+
+void worker_session::send_reports() {
+  v1::ReportTasksRequest request;
+  std::vector<queued_report_ptr> sent;
+  link_session_ptr session;
+  {
+    std::lock_guard lock(mutex_);
+    if (is_reporting_ || reports_.empty() || !link_session_) return;
+    session = link_session_;
+    request.set_worker_id(worker_id_);
+    request.set_session(session_);
+    const auto limit = session->hello.limits().batch_items_max();
+    const std::size_t items_max = limit > 0 ? std::min<std::size_t>(limit, report_items_max) : report_items_max;
+    std::size_t bytes = 0;
+    while (!reports_.empty() && sent.size() < items_max) {
+      const std::size_t size = reports_.front()->body.ByteSizeLong() + 8;
+      if (!sent.empty() && bytes + size > report_message_bytes_max) break;
+      bytes += size;
+      auto report = std::move(reports_.front());
+      reports_.pop_front();
+      report_bytes_ -= size - 8;
+      if (report->task->queued_progress == report) report->task->queued_progress = nullptr;
+      *request.add_reports() = report->body;
+      sent.push_back(std::move(report));
+    }
+    is_reporting_ = true;
+  }
+  const auto number = port_->request(
+      session->directory.dispatcher, caf::make_message(std::move(request)), steady_clock::now() + report_timeout,
+      [weak = weak_from_this(), sent = std::move(sent)](result<caf::message> reply) mutable {
+        if (auto self = weak.lock())
+          self->on_reports_answered(std::move(sent), channel::extract<v1::ReportTasksResponse>(std::move(reply)));
+      });
+  if (link_->current() != session) port_->fail(number, {errc::unavailable, "the connection was lost", {}});
+}
+
+void worker_session::on_reports_answered(std::vector<queued_report_ptr> sent, result<v1::ReportTasksResponse> reply) {
+  bool must_pause = false;
+  {
+    lock_type lock(mutex_);
+    is_reporting_ = false;
+    std::deque<queued_report_ptr> again;
+    const bool is_whole = reply && static_cast<std::size_t>(reply->items_size()) == sent.size();
+    for (std::size_t i = 0; i < sent.size(); ++i) {
+      if (sent[i]->task->is_dropped) continue;
+      if (is_whole)
+        settle_report(lock, sent[i], reply->items(static_cast<int>(i)), again);
+      else
+        again.push_back(sent[i]);
+    }
+    must_pause = !again.empty();
+    for (const auto& one : again) report_bytes_ += one->body.ByteSizeLong();
+    reports_.insert(reports_.begin(), again.begin(), again.end());
+    // The session is over: after the next registration the reports go out under the new one.
+    if (!reply && reply.failure().code == errc::failed_precondition && link_session_) session_ended(lock);
+  }
+  changed_.notify_all();
+  if (must_pause) {
+    link_->shared().timers().after(report_pause, [weak = weak_from_this()] {
+      if (auto self = weak.lock()) self->send_reports();
+    });
+  } else {
+    send_reports();
+  }
+  check_done();
+}
+
+void worker_session::settle_report(lock_type& lock, const queued_report_ptr& report, const v1::TaskResultItem& item,
+                                   std::deque<queued_report_ptr>& again) {
+  const running_task_ptr& task = report->task;
+  const auto& body = report->body;
+  const bool is_end = body.has_completed() || body.has_failed() || body.has_canceled() || body.has_returned();
+  const errc code = static_cast<errc>(item.status().code());
+  if (code == errc::none) {
+    if (is_end) held_.erase({body.task_id(), body.attempt()});
+    return;
+  }
+  if (code == errc::resource_exhausted || code == errc::unavailable || code == errc::not_leader) {
+    again.push_back(report);
+    return;
+  }
+  if (is_log_or_progress(body) && code == errc::invalid_argument) return;  // refused for its content: only this is lost
+  if (is_end && code == errc::invalid_argument && !body.has_failed()) {
+    // The result is refused (too large, say): the task must not hang in running.
+    auto failed = std::make_shared<queued_report>(queued_report{make_report(*task), task});
+    failed->body.mutable_failed()->set_message("the node refused the result: " + item.status().message());
+    again.push_back(std::move(failed));
+    return;
+  }
+  drop(lock, task);  // a stale attempt: somebody else has it
+}
+
+}  // namespace hive

@@ -1,0 +1,214 @@
+#include <catch2/catch.hpp>
+
+#include <condition_variable>
+#include <future>
+
+#include "client/worker.hpp"
+#include "tests/client/fake_node.hpp"
+
+namespace hive {
+namespace {
+
+using namespace std::chrono_literals;
+using test::fake_node;
+using test::node_script;
+
+worker_options options_for(const fake_node& node) {
+  worker_options options;
+  options.name = "w";
+  options.slots = 2;
+  options.connection = node.client_settings();
+  return options;
+}
+
+v1::TaskAssignment assignment_of(std::uint64_t task, std::uint64_t session, const std::string& type = "echo") {
+  v1::TaskAssignment assignment;
+  assignment.set_task_id(task);
+  assignment.set_attempt(1);
+  assignment.set_session(session);
+  assignment.mutable_spec()->set_type(type);
+  assignment.mutable_spec()->set_payload("hello");
+  return assignment;
+}
+
+/// The reports of one kind, in order, or nullptr.
+const v1::TaskReport* find_report(const node_script& script, std::uint64_t task, v1::TaskReport::BodyCase body) {
+  for (const auto& message : script.reports) {
+    for (const auto& report : message.reports()) {
+      if (report.task_id() == task && report.body_case() == body) return &report;
+    }
+  }
+  return nullptr;
+}
+
+bool wait_report(fake_node& node, std::uint64_t task, v1::TaskReport::BodyCase body) {
+  return node.script().wait_for([&] { return find_report(node.script(), task, body) != nullptr; });
+}
+
+/// A handler that runs until it is told to go on or is canceled.
+struct gate {
+  std::mutex mutex;
+  std::condition_variable_any changed;
+  bool is_open = false;
+  std::promise<void> entered;
+  std::promise<bool> left;  // canceled?
+
+  task_outcome pass(task_context& task) {
+    entered.set_value();
+    std::unique_lock lock(mutex);
+    const bool opened = changed.wait_for(lock, task.cancel_token(), 20s, [this] { return is_open; });
+    left.set_value(task.is_canceled());
+    if (!opened) return task_canceled{};
+    return "done";
+  }
+  void open() {
+    std::lock_guard lock(mutex);
+    is_open = true;
+    changed.notify_all();
+  }
+};
+
+TEST_CASE("a short task is reported started and completed in one message") {
+  fake_node node;
+  worker one(options_for(node));
+  one.on("echo", [](task_context& task) { return task.payload(); });
+  REQUIRE(one.start());
+  REQUIRE(one.wait_active(10s));
+  node.assign(assignment_of(1, 1));
+  REQUIRE(wait_report(node, 1, v1::TaskReport::kCompleted));
+  std::lock_guard lock(node.script().mutex);
+  REQUIRE(node.script().reports.size() == 1);
+  const auto& message = node.script().reports.front();
+  REQUIRE(message.reports_size() == 2);
+  CHECK(message.reports(0).has_started());
+  CHECK(message.reports(1).completed().result() == "hello");
+  CHECK(message.session() == 1);
+}
+
+TEST_CASE("failures carry their message and whether to try again") {
+  fake_node node;
+  worker one(options_for(node));
+  one.on("throws", [](task_context&) -> task_outcome { throw std::runtime_error("oops"); });
+  one.on("final", [](task_context&) -> task_outcome { throw task_error("never", false); });
+  one.on("error", [](task_context&) -> task_outcome { return error{errc::invalid_argument, "bad", "x"}; });
+  REQUIRE(one.start());
+  REQUIRE(one.wait_active(10s));
+  node.assign(assignment_of(1, 1, "throws"));
+  node.assign(assignment_of(2, 1, "final"));
+  REQUIRE(wait_report(node, 1, v1::TaskReport::kFailed));
+  REQUIRE(wait_report(node, 2, v1::TaskReport::kFailed));
+  node.assign(assignment_of(3, 1, "error"));
+  node.assign(assignment_of(4, 1, "unknown"));
+  REQUIRE(wait_report(node, 3, v1::TaskReport::kFailed));
+  REQUIRE(wait_report(node, 4, v1::TaskReport::kReturned));
+  std::lock_guard lock(node.script().mutex);
+  CHECK(find_report(node.script(), 1, v1::TaskReport::kFailed)->failed().is_retryable());
+  CHECK(find_report(node.script(), 1, v1::TaskReport::kFailed)->failed().message() == "oops");
+  CHECK_FALSE(find_report(node.script(), 2, v1::TaskReport::kFailed)->failed().is_retryable());
+  CHECK_FALSE(find_report(node.script(), 3, v1::TaskReport::kFailed)->failed().is_retryable());
+}
+
+TEST_CASE("a worker that comes back goes on with what the node lets it keep") {
+  fake_node node;
+  worker one(options_for(node));
+  gate pause;
+  one.on("echo", [&](task_context& task) { return pause.pass(task); });
+  REQUIRE(one.start());
+  REQUIRE(one.wait_active(10s));
+  node.assign(assignment_of(1, 1));
+  pause.entered.get_future().wait();
+  node.relay().cut();
+  REQUIRE(node.script().wait_for([&] { return node.script().registrations.size() == 2; }));
+  {
+    std::lock_guard lock(node.script().mutex);
+    REQUIRE(node.script().registrations[1].running_size() == 1);
+    CHECK(node.script().registrations[1].running(0).task_id() == 1);
+    CHECK(node.script().registrations[0].spec().incarnation() == node.script().registrations[1].spec().incarnation());
+  }
+  REQUIRE(one.wait_active(10s));
+  pause.open();
+  REQUIRE(wait_report(node, 1, v1::TaskReport::kCompleted));
+  CHECK_FALSE(pause.left.get_future().get());
+}
+
+TEST_CASE("a task that the node took away is canceled and not reported") {
+  fake_node node;
+  node.script().keep_running = false;
+  worker one(options_for(node));
+  gate pause;
+  one.on("echo", [&](task_context& task) { return pause.pass(task); });
+  one.on("other", [](task_context& task) { return task.payload(); });
+  REQUIRE(one.start());
+  REQUIRE(one.wait_active(10s));
+  node.assign(assignment_of(1, 1));
+  pause.entered.get_future().wait();
+  node.relay().cut();
+  CHECK(pause.left.get_future().get());
+  REQUIRE(one.wait_active(10s));
+  node.assign(assignment_of(2, 2, "other"));
+  REQUIRE(wait_report(node, 2, v1::TaskReport::kCompleted));
+  std::lock_guard lock(node.script().mutex);
+  CHECK(find_report(node.script(), 1, v1::TaskReport::kCanceled) == nullptr);
+}
+
+TEST_CASE("an assignment of an older session is ignored") {
+  fake_node node;
+  worker one(options_for(node));
+  one.on("echo", [](task_context& task) { return task.payload(); });
+  REQUIRE(one.start());
+  REQUIRE(one.wait_active(10s));
+  node.assign(assignment_of(1, 99));
+  node.assign(assignment_of(2, 1));
+  REQUIRE(wait_report(node, 2, v1::TaskReport::kCompleted));
+  std::lock_guard lock(node.script().mutex);
+  CHECK(find_report(node.script(), 1, v1::TaskReport::kCompleted) == nullptr);
+}
+
+TEST_CASE("a report that is refused as stale is dropped with its task") {
+  fake_node node;
+  node.script().refuse_reports = true;
+  worker one(options_for(node));
+  gate pause;
+  one.on("echo", [&](task_context& task) { return pause.pass(task); });
+  REQUIRE(one.start());
+  REQUIRE(one.wait_active(10s));
+  node.assign(assignment_of(1, 1));
+  // The started report is refused: the handler is told to stop, and nothing more is said of the task.
+  CHECK(pause.left.get_future().get());
+  one.drain();
+  REQUIRE(one.wait(10s));
+  std::lock_guard lock(node.script().mutex);
+  CHECK(find_report(node.script(), 1, v1::TaskReport::kCanceled) == nullptr);
+}
+
+TEST_CASE("drain finishes what runs, reports it and deregisters") {
+  fake_node node;
+  worker one(options_for(node));
+  gate pause;
+  one.on("echo", [&](task_context& task) { return pause.pass(task); });
+  REQUIRE(one.start());
+  REQUIRE(one.wait_active(10s));
+  node.assign(assignment_of(1, 1));
+  pause.entered.get_future().wait();
+  one.drain();
+  CHECK_FALSE(one.wait(0ms));
+  pause.open();
+  REQUIRE(one.wait(10s));
+  std::lock_guard lock(node.script().mutex);
+  CHECK(node.script().is_deregistered);
+  CHECK(find_report(node.script(), 1, v1::TaskReport::kCompleted) != nullptr);
+}
+
+TEST_CASE("options that cannot work are refused") {
+  worker_options options;
+  options.name = "w";
+  worker without_handlers(options);
+  CHECK(without_handlers.start().failure().field == "on");
+  options.slots = 0;
+  worker without_slots(options);
+  without_slots.on("x", [](task_context&) { return "x"; });
+  CHECK(without_slots.start().failure().field == "slots");
+}
+
+}  // namespace
+}  // namespace hive
