@@ -1,0 +1,93 @@
+#include <iostream>
+
+#include "apps/hivectl/session.hpp"
+#include "apps/plan_files/plan_files.hpp"
+
+namespace hive::hivectl {
+namespace {
+
+std::string counts_text(const v1::StatusResponse& status) {
+  std::string text;
+  for (int i = 1; i < status.plans_by_state_size(); ++i) {
+    if (status.plans_by_state(i) == 0) continue;
+    text += (text.empty() ? "" : ", ") + std::to_string(status.plans_by_state(i)) + " " +
+            name_of(static_cast<v1::PlanState>(i));
+  }
+  return text.empty() ? "none" : text;
+}
+
+int show_status(session& context) {
+  const auto connection = context.connection();
+  if (!connection) return context.failed_status;
+  const auto status = connection->status();
+  if (!status) return fail(context, status.failure());
+  if (!context.out.is_table()) {
+    context.out.print(*status);
+    return 0;
+  }
+  context.out.print_fields(
+      {{"node", context.endpoint + "  hived " + status->version() + "  " + status->role()},
+       {"up", plan_files::format_duration_ms(status->uptime_ms())},
+       {"workers", std::to_string(status->workers_active()) + " active, " + std::to_string(status->workers_draining()) +
+                       " draining, " + std::to_string(status->workers_lost()) + " lost"},
+       {"slots", std::to_string(status->slots_used()) + " of " + std::to_string(status->slots_total()) + " used"},
+       {"plans", counts_text(*status)},
+       {"events", std::to_string(status->event_seq_first()) + " to " + std::to_string(status->event_seq_last()) + ", " +
+                      std::to_string(status->subscribers()) + " subscribers"},
+       {"storage", byte_count(status->storage_used_bytes()) + " of " + byte_count(status->storage_map_bytes()) +
+                       (status->is_storage_full() ? "  FULL: new work is refused" : "") + "  in " +
+                       status->data_dir()}});
+  table rows{
+      {"TYPE", "SCHEDULED", "BLOCKED", "QUEUED", "LEASED", "RUNNING", "COMPLETED", "FAILED", "CANCELED", "SKIPPED"},
+      {}};
+  for (const v1::TypeCounts& counts : status->tasks()) {
+    std::vector<std::string> row{counts.type()};
+    for (int state = v1::TASK_STATE_SCHEDULED; state <= v1::TASK_STATE_SKIPPED; ++state) {
+      row.push_back(std::to_string(state < counts.by_state_size() ? counts.by_state(state) : 0));
+    }
+    rows.rows.push_back(row);
+  }
+  if (rows.rows.empty()) return 0;
+  context.out.print_line("");
+  context.out.print(rows);
+  return 0;
+}
+
+int check(session& context) {
+  const auto connection = context.connection();
+  if (!connection) return context.failed_status;
+  const auto checked = connection->check();
+  if (!checked) return fail(context, checked.failure());
+  if (!context.out.is_table()) {
+    context.out.print(*checked);
+  } else {
+    context.out.print_line(
+        "checked " + std::to_string(checked->tasks()) + " tasks, " + std::to_string(checked->plans()) + " plans, " +
+        std::to_string(checked->workers()) + " workers, " + std::to_string(checked->events()) + " events: " +
+        (checked->violations().empty() ? "consistent" : std::to_string(checked->violations_size()) + " violations"));
+    for (const std::string& violation : checked->violations()) context.out.print_line("  " + violation);
+  }
+  return checked->violations().empty() ? 0 : exit_status(errc::data_loss);
+}
+
+}  // namespace
+
+void add_node_commands(CLI::App& app, session& context, const std::string& version) {
+  auto* status = app.add_subcommand("status", "Show the node: workers, slots, tasks by type and state, storage.");
+  status->callback([&context] { context.action = [&context] { return show_status(context); }; });
+
+  auto* debug = app.add_subcommand("debug", "Look inside a node.");
+  debug->require_subcommand(1);
+  auto* checking = debug->add_subcommand("check", "Prove the node's tables consistent; status 20 if they are not.");
+  checking->callback([&context] { context.action = [&context] { return check(context); }; });
+
+  auto* telling = app.add_subcommand("version", "Print the version.");
+  telling->callback([&context, version] {
+    context.action = [version] {
+      std::cout << "hivectl " << version << std::endl;
+      return 0;
+    };
+  });
+}
+
+}  // namespace hive::hivectl

@@ -1,0 +1,115 @@
+#include "apps/hivectl/session.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+
+#include "apps/plan_files/plan_files.hpp"
+#include "config/config.hpp"
+#include "config/logging.hpp"
+
+namespace hive::hivectl {
+namespace {
+
+/// What a person can do about a failure.
+std::string next_step(errc code, const std::string& endpoint) {
+  switch (code) {
+    case errc::unavailable:
+      return "is hived running at " + endpoint +
+             "? Point to it with --endpoint HOST:PORT or HIVE_ENDPOINT "
+             "(hived writes its port to DATA_DIR/ports.json)";
+    case errc::not_found:
+      return "see what there is: hivectl task list, hivectl plan list, hivectl worker list";
+    case errc::deadline_exceeded:
+      return "try again with a longer --timeout, or look at the node: hivectl status";
+    case errc::resource_exhausted:
+      return "the node is at a limit; see hivectl status, and try again";
+    case errc::failed_precondition:
+      return "see the state it is in: hivectl task get ID, hivectl plan status ID";
+    case errc::data_loss:
+    case errc::internal:
+      return "this should not happen; check the node with hivectl debug check and see hived's log";
+    default:
+      return {};
+  }
+}
+
+/// As hive::get_client(): the file that HIVE_CONFIG names, or ./hive.toml if there is one.
+std::string settings_file() {
+  if (const char* const named = std::getenv("HIVE_CONFIG"); named != nullptr && *named != '\0') return named;
+  return std::filesystem::exists("hive.toml") ? "hive.toml" : std::string{};
+}
+
+}  // namespace
+
+std::shared_ptr<client> session::connection() {
+  if (client_) return client_;
+  std::vector<config::setting_override> overrides;
+  if (!endpoint.empty()) overrides.push_back({"client.endpoint", endpoint});
+  if (!timeout.empty()) {
+    const auto total_ms = plan_files::parse_duration_ms(timeout);
+    if (!total_ms) {
+      failed_status = fail_usage("--timeout " + total_ms.failure().message, "for example --timeout 10s");
+      return nullptr;
+    }
+    overrides.push_back({"client.total_timeout_ms", std::to_string(*total_ms)});
+    if (*total_ms < 10'000) overrides.push_back({"client.request_timeout_ms", std::to_string(*total_ms)});
+  }
+  const auto settings = config::load_client_config(settings_file(), overrides);
+  if (!settings) {
+    failed_status = fail(*this, settings.failure());
+    return nullptr;
+  }
+  endpoint = settings->endpoint;
+  if (const auto logging = config::configure_logging(settings->log); !logging) {
+    failed_status = fail(*this, logging.failure());
+    return nullptr;
+  }
+  auto connected = connect(*settings);
+  if (!connected) {
+    failed_status = fail(*this, connected.failure());
+    return nullptr;
+  }
+  client_ = *connected;
+  // Fail within seconds, with the reason, rather than after the whole time of the first call.
+  const milliseconds wait{std::min<std::int64_t>(5'000, settings->total_timeout_ms)};
+  if (const auto hello = client_->wait_connected(wait); !hello) {
+    client_.reset();
+    failed_status = fail(*this, hello.failure());
+  }
+  return client_;
+}
+
+int fail(const session& from, const error& failure) {
+  std::cout << std::flush;
+  std::cerr << "error: " << to_string(failure) << "\n";
+  const std::string next = next_step(failure.code, from.endpoint.empty() ? "the default address" : from.endpoint);
+  if (!next.empty()) std::cerr << "next:  " << next << "\n";
+  return exit_status(failure.code);
+}
+
+int fail_usage(const std::string& message, const std::string& next) {
+  std::cerr << "error: " << message << "\n";
+  if (!next.empty()) std::cerr << "next:  " << next << "\n";
+  return exit_usage;
+}
+
+result<v1::Label> parse_label(const std::string& text, const std::string& field) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    return error{errc::invalid_argument, "a label is KEY=VALUE, not '" + text + "'", field};
+  }
+  v1::Label label;
+  label.set_key(text.substr(0, equals));
+  label.set_value(text.substr(equals + 1));
+  return label;
+}
+
+result<std::int64_t> parse_duration_option(const std::string& text, const std::string& option) {
+  if (text.empty()) return std::int64_t{0};
+  auto duration_ms = plan_files::parse_duration_ms(text);
+  if (!duration_ms) return error{errc::invalid_argument, option + " " + duration_ms.failure().message, option};
+  return duration_ms;
+}
+
+}  // namespace hive::hivectl

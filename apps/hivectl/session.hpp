@@ -1,0 +1,55 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "apps/hivectl/output.hpp"
+#include "client/client.hpp"
+
+namespace hive::hivectl {
+
+/// Exit statuses besides those of hive::exit_status; documented in `hivectl --help` and docs/cli.md.
+constexpr int exit_usage = 2;
+constexpr int exit_not_completed = 3;
+
+/// What the whole program was told, and the connection that its command uses.
+struct session {
+  std::string endpoint;          // empty: HIVE_ENDPOINT, hive.toml, then the default
+  std::string timeout;           // of one call with its retries; empty: from the settings
+  std::string format = "table";  // table, json, yaml
+  output out;
+
+  /// The chosen command; main runs it after the whole line has been parsed. Answers the exit status.
+  std::function<int()> action;
+
+  /// Connects at the first call. Prints what went wrong and answers null if the settings are wrong; `failed_status`
+  /// then says how to exit.
+  std::shared_ptr<client> connection();
+  int failed_status = 0;
+
+ private:
+  std::shared_ptr<client> client_;
+};
+
+/// Prints "error: ..." and what to do next to stderr; answers the exit status of its code.
+int fail(const session& from, const error& failure);
+/// A command line that cannot work: status 2.
+int fail_usage(const std::string& message, const std::string& next);
+
+/// Takes "key=value".
+result<v1::Label> parse_label(const std::string& text, const std::string& field);
+/// A duration option; "" gives 0.
+result<std::int64_t> parse_duration_option(const std::string& text, const std::string& option);
+
+void add_task_commands(CLI::App& app, session& context);
+void add_worker_commands(CLI::App& app, session& context);
+void add_plan_commands(CLI::App& app, session& context);
+void add_event_commands(CLI::App& app, session& context);
+void add_node_commands(CLI::App& app, session& context, const std::string& version);
+void add_completion_command(CLI::App& app, session& context);
+
+}  // namespace hive::hivectl

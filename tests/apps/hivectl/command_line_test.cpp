@@ -1,0 +1,127 @@
+#include <catch2/catch.hpp>
+
+#include "apps/executor/process_runner.hpp"
+#include "apps/hivectl/session.hpp"
+#include "apps/hivectl/task_actions.hpp"
+
+using namespace hive;
+
+namespace {
+
+struct command_line {
+  std::vector<std::string> arguments;
+  int status;
+  std::string words;  // of what it says on stderr or stdout
+};
+
+executor::process_outcome run(const std::string& program, const std::vector<std::string>& arguments) {
+  executor::process_payload payload;
+  payload.argv = {std::string{HIVE_PROGRAM_FOLDER} + "/" + program};
+  payload.argv.insert(payload.argv.end(), arguments.begin(), arguments.end());
+  payload.env = {{"HIVE_ENDPOINT", "127.0.0.1:1"}, {"HIVE_CONFIG", ""}};
+  payload.time_limit_ms = 60'000;
+  const auto outcome = executor::run_process(payload, {}, {}, {});
+  if (!outcome) FAIL(outcome.failure().message);
+  return *outcome;
+}
+
+constexpr int invalid_argument = 11;
+
+}  // namespace
+
+TEST_CASE("wrong command lines are refused before anything is sent, each with its own words") {
+  const std::vector<command_line> lines = {
+      {{}, 2, "A subcommand is required"},
+      {{"task"}, 2, "A subcommand is required"},
+      {{"tsak", "list"}, 2, "A subcommand is required"},
+      {{"task", "get"}, 2, "id is required"},
+      {{"task", "get", "1", "2"}, 2, "2"},
+      {{"-o", "xml", "status"}, 2, "xml"},
+      {{"task", "list", "--nope"}, 2, "--nope"},
+      {{"task", "list", "--limit", "0"}, 2, "--limit"},
+      {{"task", "list", "--limit", "many"}, 2, "--limit"},
+      {{"task", "create", "--priority", "high", "--type", "t"}, 2, "--priority"},
+      {{"task", "logs", "--only-stdout", "--only-stderr", "1"}, 2, "excludes"},
+      {{"plan", "graph", "-o", "svg", "x"}, 2, "svg"},
+      {{"plan", "submit"}, 2, "file is required"},
+      {{"plan", "submit", "--from", "dax", "x"}, 2, "dax"},
+      {{"events", "tail", "--from-start", "--after", "5"}, 2, "excludes"},
+      {{"events", "publish", "a.b"}, 2, "give either --task or --plan"},
+      {{"completion", "fish"}, 2, "fish"},
+      {{"--timeout", "soon", "status"}, 2, "--timeout must be a duration"},
+      {{"task", "get", "task-u"}, invalid_argument, "task"},
+      {{"task", "get", "worker-0000000000001"}, invalid_argument, "worker-"},
+      {{"task", "create"}, invalid_argument, "give either --type TYPE, or a command"},
+      {{"task", "create", "--type", "t", "--", "x"}, invalid_argument, "give either --type TYPE, or a command"},
+      {{"task", "create", "--payload", "{}", "--", "x"}, invalid_argument, "makes the payload itself"},
+      {{"task", "create", "--type", "t", "--label", "x"}, invalid_argument, "KEY=VALUE"},
+      {{"task", "create", "--type", "t", "--worker-label", "=x"}, invalid_argument, "KEY=VALUE"},
+      {{"task", "create", "--type", "t", "--delay", "5"}, invalid_argument, "--delay must be a duration"},
+      {{"task", "create", "--type", "t", "--payload", "@/no/file"}, invalid_argument, "cannot be opened"},
+      {{"task", "list", "--state", "done"}, invalid_argument, "there is no state 'DONE'"},
+      {{"task", "list", "--plan", "x"}, invalid_argument, "--plan"},
+      {{"plan", "list", "--state", "queued"}, invalid_argument, "there is no state 'QUEUED'"},
+      {{"plan", "submit", "/no/plan.yaml"}, 12, "cannot be opened"},
+      {{"plan", "submit", "--from", "wfformat", "--time-scale", "-1", "/dev/null"}, invalid_argument, "time scale"},
+      {{"plan", "submit", "/dev/null"}, invalid_argument, "the plan is empty"},
+      {{"plan", "pause", "plan-!"}, invalid_argument, "plan"},
+      {{"events", "tail", "--task", "x"}, invalid_argument, "--task"},
+      {{"--endpoint", "nowhere", "status"}, invalid_argument, "endpoint"},
+  };
+  for (const command_line& line : lines) {
+    std::string text;
+    for (const std::string& word : line.arguments) text += word + " ";
+    INFO(text);
+    const auto outcome = run("hivectl", line.arguments);
+    INFO(outcome.stderr_text);
+    CHECK(outcome.exit_code == line.status);
+    CHECK((outcome.stderr_text + outcome.stdout_text).find(line.words) != std::string::npos);
+  }
+}
+
+TEST_CASE("wrong worker command lines are refused") {
+  const std::vector<command_line> lines = {
+      {{"--slots", "0"}, 2, "--slots"},
+      {{"--slots", "4097"}, 2, "--slots"},
+      {{"--unknown"}, 2, "--unknown"},
+      {{"--label", "x"}, invalid_argument, "KEY=VALUE"},
+      {{"--drain-timeout", "5"}, invalid_argument, "--drain-timeout must be a duration"},
+      {{"--endpoint", "x"}, invalid_argument, "endpoint"}};
+  for (const command_line& line : lines) {
+    const auto outcome = run("hive-worker", line.arguments);
+    INFO(outcome.stderr_text);
+    CHECK(outcome.exit_code == line.status);
+    CHECK(outcome.stderr_text.find(line.words) != std::string::npos);
+  }
+}
+
+TEST_CASE("a node that is not there is told with what to do next") {
+  const auto outcome = run("hivectl", {"--timeout", "300ms", "status"});
+  CHECK(outcome.exit_code == 16);
+  CHECK(outcome.stderr_text.find("is hived running at 127.0.0.1:1?") != std::string::npos);
+}
+
+TEST_CASE("help teaches, and completion scripts are valid for their shell") {
+  CHECK(run("hivectl", {"--help"}).stdout_text.find("Exit status") != std::string::npos);
+  CHECK(run("hivectl", {"task", "create", "--help"}).stdout_text.find("Examples:") != std::string::npos);
+  executor::process_payload payload;
+  payload.argv = {"bash", "-n"};
+  payload.stdin_text = run("hivectl", {"completion", "bash"}).stdout_text;
+  const auto checked = executor::run_process(payload, {}, {}, {});
+  REQUIRE(checked.has_value());
+  CHECK(checked->stderr_text.empty());
+  payload.argv = {"bash", "-c",
+                  "source /dev/stdin; COMP_WORDS=(hivectl plan su); COMP_CWORD=2; _hivectl; echo ${COMPREPLY[*]}"};
+  const auto completed = executor::run_process(payload, {}, {}, {});
+  REQUIRE(completed.has_value());
+  CHECK(completed->stdout_text == "submit\n");
+}
+
+TEST_CASE("a graph of a plan file needs no node") {
+  executor::process_payload payload;
+  payload.argv = {std::string{HIVE_PROGRAM_FOLDER} + "/hivectl", "plan", "graph", "-o", "mermaid", "-"};
+  payload.stdin_text = "steps:\n- {name: a, run: x}\n- {name: b, run: x, needs: a}\n";
+  const auto outcome = executor::run_process(payload, {}, {}, {});
+  REQUIRE(outcome.has_value());
+  CHECK(outcome->stdout_text == "flowchart LR\n  s0[\"a\"]\n  s1[\"b\"]\n  s0 --> s1\n");
+}
