@@ -1,0 +1,80 @@
+// Start and stop of the real program.
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <thread>
+
+#include "tests/integration/node_fixture.hpp"
+
+using namespace hive;
+using namespace hive::test;
+using namespace std::chrono_literals;
+
+TEST_CASE("SIGTERM under load stops within 5 s with nothing acknowledged lost") {
+  node server;
+  const auto worker = server.start_worker("w1", 8);
+  auto client = server.connect();
+  std::atomic<bool> is_over{false};
+  std::vector<task_id> acknowledged;
+  std::thread load{[&] {
+    while (!is_over) {
+      if (const auto created = client->create_task(task_of("noop"))) acknowledged.push_back(created->id);
+    }
+  }};
+  REQUIRE(eventually([&] {
+    const auto status = client->status();
+    return status && status->event_seq_last() > 1'000;
+  }));
+  const auto begun_at = std::chrono::steady_clock::now();
+  CHECK(server.stop() == 0);
+  CHECK(std::chrono::steady_clock::now() - begun_at < 5s);
+  server.start();
+  is_over = true;
+  load.join();
+  const auto stored = client->get_tasks(acknowledged, {false, false});
+  REQUIRE(stored);
+  for (const auto& task : *stored) CHECK(task);
+  CHECK(acknowledged.size() > 50);
+  CHECK(client->check()->violations().empty());
+}
+
+TEST_CASE("two nodes cannot share a data folder") {
+  const node server;
+  const auto second = run({program("hived"), "--data-dir", server.data_folder().string(), "--listen", "127.0.0.1:0",
+                           "--metrics-listen", "127.0.0.1:0"});
+  CHECK(second.status == exit_status(errc::unavailable));
+  CHECK(second.output.find("another process") != std::string::npos);
+}
+
+TEST_CASE("systemd is told when the node is ready and when it stops") {
+  const temporary_folder folder;
+  const auto path = (folder.path() / "notify").string();
+  const int receiver = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  REQUIRE(::bind(receiver, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  process hived{{program("hived"), "--data-dir", (folder.path() / "data").string(), "--listen", "127.0.0.1:0",
+                 "--metrics-listen", "127.0.0.1:0"},
+                folder.path() / "log",
+                {"NOTIFY_SOCKET=" + path}};
+  std::string received;
+  const auto receive = [&] {
+    char buffer[256];
+    const auto count = ::recv(receiver, buffer, sizeof buffer, MSG_DONTWAIT);
+    if (count > 0) received.append(buffer, static_cast<std::size_t>(count)).append("\n");
+  };
+  CHECK(eventually([&] {
+    receive();
+    return received.find("READY=1") != std::string::npos;
+  }));
+  hived.signal(SIGTERM);
+  CHECK(hived.wait(10s) == 0);
+  CHECK(eventually([&] {
+    receive();
+    return received.find("STOPPING=1") != std::string::npos;
+  }));
+  ::close(receiver);
+}
