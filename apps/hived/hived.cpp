@@ -34,6 +34,9 @@ namespace {
 /// SIGTERM must end the process within 5 s: what is left after this goes to the store and the threads.
 constexpr auto stop_patience = std::chrono::milliseconds(3500);
 
+/// A command line that cannot be understood, as with hivectl.
+constexpr int usage_exit_status = 2;
+
 constexpr const char* help_footer = R"(Examples:
   hived                                       data in ./hive-data, clients on 127.0.0.1:7117
   hived --data-dir /var/lib/hive --config /etc/hive/hive.toml
@@ -44,7 +47,7 @@ constexpr const char* help_footer = R"(Examples:
 
 Settings come from, in this order: defaults, the file, the environment (HIVE_SECTION_NAME), the command line.
 Signals: SIGTERM and SIGINT stop in good order within 5 s; a second one ends at once (nothing acknowledged is lost).
-Exit codes: 0 stopped in good order; 10 + error code otherwise (11 invalid argument, 12 not found,
+Exit codes: 0 stopped in good order; 2 usage; 10 + error code otherwise (11 invalid argument, 12 not found,
 14 failed precondition, 16 unavailable, 20 data loss, 21 internal).)";
 
 struct options {
@@ -248,7 +251,9 @@ result<options> parse_arguments(int argc, char** argv, std::optional<int>& exit_
     exit_now = app.exit(done);
     return parsed;
   } catch (const CLI::ParseError& problem) {
-    return error{errc::invalid_argument, std::string(problem.what()) + " (hived --help says more)", {}};
+    std::cerr << "hived: " << problem.what() << "\nhived --help says more.\n";
+    exit_now = usage_exit_status;
+    return parsed;
   }
   if (auto split = split_settings(settings, parsed.overrides); !split) return split.failure();
   const auto override_with = [&parsed](const std::string& name, const std::string& value) {

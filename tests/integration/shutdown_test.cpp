@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <csignal>
 #include <thread>
 
 #include "tests/integration/node_fixture.hpp"
@@ -45,7 +46,7 @@ TEST_CASE("two nodes cannot share a data folder") {
   const auto second = run({program("hived"), "--data-dir", server.data_folder().string(), "--listen", "127.0.0.1:0",
                            "--metrics-listen", "127.0.0.1:0"});
   CHECK(second.status == exit_status(errc::unavailable));
-  CHECK(second.output.find("another process") != std::string::npos);
+  CHECK(second.output.find("in use by process") != std::string::npos);
 }
 
 TEST_CASE("systemd is told when the node is ready and when it stops") {

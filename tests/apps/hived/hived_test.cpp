@@ -204,7 +204,7 @@ TEST_CASE("hived refuses what it cannot serve, with the exit code of the error")
            {{"--listen", "nonsense"}, 11, "node.listen"},
            {{"--set", "no_equals"}, 11, "NAME=VALUE"},
            {{"--set", "workers.grace=1"}, 11, "workers.grace"},
-           {{"--nonsense"}, 11, "--nonsense"},
+           {{"--nonsense"}, 2, "--nonsense"},
            {{"--config", data + "/none.toml"}, 12, "none.toml"},
            {{"--log-level", "loud"}, 11, "loud"},
        }) {
