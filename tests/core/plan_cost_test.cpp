@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "plan_fixture.hpp"
+#include "tests/core/plan_fixture.hpp"
 
 using namespace hive;
 using namespace hive::core;

@@ -1,4 +1,4 @@
-#include "plan_fixture.hpp"
+#include "tests/core/plan_fixture.hpp"
 
 using namespace hive;
 using namespace hive::core;

@@ -1,6 +1,6 @@
 #include <functional>
 
-#include "plan_fixture.hpp"
+#include "tests/core/plan_fixture.hpp"
 
 using namespace hive;
 using namespace hive::core;
