@@ -199,7 +199,10 @@ void task_model::start(std::uint64_t id) {
   for (const auto step_id : steps_of(id)) {
     auto& step = tasks_.at(step_id);
     const auto total_ms = step.spec.timeouts().total_ms();
-    if (total_ms > 0 && !is_final(step.state)) arm(now_ + total_ms, core::timer_kind::total_timeout, step_id);
+    if (total_ms <= 0 || step.state == v1::TASK_STATE_COMPLETED) continue;
+    // From creation; a step that starts later than that gets the whole time from now.
+    const auto due = step.created + total_ms;
+    arm(due > now_ ? due : now_ + total_ms, core::timer_kind::total_timeout, step_id);
   }
   release(id);
 }
