@@ -3,6 +3,7 @@
 #include <atomic>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -26,8 +27,10 @@ namespace hive {
 
 /// Messages from outside that may wait in the mailbox of one front actor.
 constexpr std::size_t front_mailbox_max = 20'000;
+/// The ledger takes no strangers' messages: admission bounds what waits for it.
+constexpr std::size_t ledger_mailbox_max = std::numeric_limits<std::size_t>::max();
 
-/// The part of a front actor that its handlers see: how deep its mailbox is.
+/// The part of a front actor that its handlers see.
 class front_gate {
  public:
   virtual ~front_gate() = default;
@@ -53,7 +56,11 @@ class front final : public Interface::template stateful_base<State>, public fron
   using behavior_function = std::function<behavior_type(pointer)>;
 
   front(caf::actor_config& config, service_context_ptr context, std::size_t mailbox_max, behavior_function make)
-      : super(config), context_(std::move(context)), mailbox_max_(mailbox_max), make_(std::move(make)) {
+      : super(config),
+        context_(std::move(context)),
+        mailbox_max_(mailbox_max),
+        make_(std::move(make)),
+        depth_(context_->mailboxes.open(State::name)) {
     this->set_default_handler([this](caf::scheduled_actor*, caf::message_view&) -> caf::result<caf::message> {
       if (auto* element = this->current_mailbox_element()) on_taken(*element);
       return caf::sec::unexpected_message;
@@ -64,8 +71,8 @@ class front final : public Interface::template stateful_base<State>, public fron
     const auto& content = element->content();
     if (content.template match_elements<caf::exit_msg>() && !context_->is_stopping) return;
     if (is_counted(*element)) {
-      if (depth_.fetch_add(1, std::memory_order_relaxed) >= mailbox_max_) {
-        depth_.fetch_sub(1, std::memory_order_relaxed);
+      if (depth_->fetch_add(1, std::memory_order_relaxed) >= mailbox_max_) {
+        depth_->fetch_sub(1, std::memory_order_relaxed);
         refuse(*element);
         return;
       }
@@ -74,10 +81,8 @@ class front final : public Interface::template stateful_base<State>, public fron
   }
 
   void on_taken(const caf::mailbox_element& element) override {
-    if (is_counted(element)) depth_.fetch_sub(1, std::memory_order_relaxed);
+    if (is_counted(element)) depth_->fetch_sub(1, std::memory_order_relaxed);
   }
-
-  [[nodiscard]] std::size_t depth() const { return depth_.load(std::memory_order_relaxed); }
 
  protected:
   behavior_type make_behavior() override { return make_(this); }
@@ -108,7 +113,7 @@ class front final : public Interface::template stateful_base<State>, public fron
   const service_context_ptr context_;
   const std::size_t mailbox_max_;
   const behavior_function make_;
-  std::atomic<std::size_t> depth_{0};
+  const std::shared_ptr<mailbox_table::depth> depth_;  // also read by scrapes
 };
 
 /// What an escaped exception means to the caller; logged here.

@@ -42,6 +42,15 @@ Interface spawn_front(caf::actor_system& system, const service_context_ptr& cont
   return system.spawn<actor_type>(context, front_mailbox_max, typename actor_type::behavior_function(std::move(make)));
 }
 
+/// A front for its counted mailbox; `is_threaded` gives it a thread of its own.
+ledger_actor spawn_ledger(caf::actor_system& system, const service_context_ptr& context,
+                          const std::shared_ptr<batch_writer>& writer, bool is_threaded) {
+  using actor_type = front<ledger_actor, ledger_state>;
+  const actor_type::behavior_function make = [context, writer](auto* self) { return ledger(self, context, writer); };
+  return is_threaded ? system.spawn<actor_type, caf::detached>(context, ledger_mailbox_max, make)
+                     : system.spawn<actor_type>(context, ledger_mailbox_max, make);
+}
+
 }  // namespace
 
 result<std::unique_ptr<node_runtime>> node_runtime::start(caf::actor_system& system, service_context_ptr context,
@@ -49,14 +58,13 @@ result<std::unique_ptr<node_runtime>> node_runtime::start(caf::actor_system& sys
   auto writer = std::make_shared<batch_writer>(context);
   if (auto loaded = writer->load(); !loaded) return loaded.failure();
   std::unique_ptr<node_runtime> runtime(new node_runtime(system, std::move(context)));
-  runtime->spawn_all(std::move(writer), is_threaded);
+  runtime->spawn_all(writer, is_threaded);
   return runtime;
 }
 
-void node_runtime::spawn_all(std::shared_ptr<batch_writer> writer, bool is_threaded) {
-  writer_ = is_threaded ? system_.spawn<caf::detached>(ledger, context_, std::move(writer))
-                        : system_.spawn(ledger, context_, std::move(writer));
+void node_runtime::spawn_all(const std::shared_ptr<batch_writer>& writer, bool is_threaded) {
   const auto context = context_;
+  writer_ = spawn_ledger(system_, context, writer, is_threaded);
   const auto ledger_handle = writer_;
   const auto bus = spawn_front<event_bus_inner, event_bus_state>(
       system_, context, [context, ledger_handle](auto* self) { return event_bus(self, context, ledger_handle); });
@@ -92,6 +100,11 @@ void node_runtime::spawn_all(std::shared_ptr<batch_writer> writer, bool is_threa
     actors_.push_back(meter);
   }
   caf::anon_send(writer_, ledger_sinks_ptr(std::move(sinks)));
+}
+
+void report_mailboxes(const service_context& context) {
+  if (context.probe == nullptr) return;
+  for (const auto& [actor, waiting] : context.mailboxes.depths()) context.probe->mailbox_depth(actor, waiting);
 }
 
 void node_runtime::end_actors() {

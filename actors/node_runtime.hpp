@@ -35,7 +35,7 @@ class node_runtime {
  private:
   node_runtime(caf::actor_system& system, service_context_ptr context)
       : system_(system), context_(std::move(context)) {}
-  void spawn_all(std::shared_ptr<batch_writer> writer, bool is_threaded);
+  void spawn_all(const std::shared_ptr<batch_writer>& writer, bool is_threaded);
 
   caf::actor_system& system_;
   service_context_ptr context_;
@@ -44,5 +44,8 @@ class node_runtime {
   node_actor node_;
   std::vector<caf::actor> actors_;  // in the order in which they end
 };
+
+/// Tells the probe how many messages wait for each actor; for the moment of a scrape. Any thread.
+void report_mailboxes(const service_context& context);
 
 }  // namespace hive

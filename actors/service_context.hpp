@@ -7,6 +7,7 @@
 #include <string>
 
 #include "actors/admission.hpp"
+#include "actors/mailbox_table.hpp"
 #include "actors/session_table.hpp"
 #include "config/config.hpp"
 #include "core/limits.hpp"
@@ -29,6 +30,7 @@ struct service_context {
 
   std::shared_ptr<admission> work_admission;
   std::shared_ptr<session_table> sessions;
+  mailbox_table mailboxes;
   /// Set when the node stops: facades refuse, fronts accept exit messages.
   std::atomic<bool> is_stopping{false};
   /// Kept by event_bus, for status.

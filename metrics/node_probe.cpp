@@ -215,8 +215,9 @@ result<std::uint16_t> node_probe::serve(const std::string& host, std::uint16_t p
         std::vector<std::string>{"listening_ports", address, "num_threads", "2", "request_timeout_ms", "10000"});
     const auto ports = exposer->GetListeningPorts();
     if (ports.empty()) return error{errc::unavailable, "cannot serve metrics at " + address, {}};
-    exposer->RegisterCollectable(state_->registry);
+    // First what asks the node: it may also set gauges of the registry, such as the mailbox depths.
     exposer->RegisterCollectable(state_->gauges);
+    exposer->RegisterCollectable(state_->registry);
     state_->exposer = std::move(exposer);
     return static_cast<std::uint16_t>(ports.front());
   } catch (const std::exception& failure) {
@@ -230,9 +231,9 @@ void node_probe::stop_serving() {
 }
 
 std::string node_probe::text() const {
+  auto gauges = state_->gauges->Collect();  // first, as in serve()
   auto families = state_->registry->Collect();
   std::erase_if(families, [](const prometheus::MetricFamily& family) { return family.metric.empty(); });
-  auto gauges = state_->gauges->Collect();
   families.insert(families.end(), std::make_move_iterator(gauges.begin()), std::make_move_iterator(gauges.end()));
   return prometheus::TextSerializer{}.Serialize(families);
 }

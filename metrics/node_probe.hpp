@@ -47,7 +47,7 @@ class node_probe {
     v1::StatusResponse status;  // tasks by type and state, workers, slots, plans, event range
     storage_gauges storage;
   };
-  /// Called at each scrape, from the exporter's thread.
+  /// Called at each scrape, from the exporter's thread, before anything else is read: it may call verbs of the probe.
   void on_scrape(std::function<snapshot()> collect);
 
   /// Serves /metrics at host:port (port 0: a free one); the port that was taken. unavailable if it

@@ -164,6 +164,7 @@ service_context_ptr make_context(const config::node_config& settings, persistenc
 
 void collect_on_scrape(metrics::node_probe& probe, const service_context_ptr& context) {
   probe.on_scrape([context, started_at = std::chrono::steady_clock::now()] {
+    report_mailboxes(*context);
     metrics::node_probe::snapshot snapshot;
     snapshot.status = describe_node(*context, started_at);
     const auto figures = context->store->figures();

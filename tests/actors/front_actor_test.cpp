@@ -100,4 +100,44 @@ TEST_CASE_METHOD(front_fixture, "messages that nobody knows do not fill the mail
   CHECK(ask<v1::PingResponse>(front_actor, nonce(1)));
 }
 
+TEST_CASE_METHOD(test::node_fixture, "a scrape shows how many messages wait for each actor at that moment") {
+  metrics::node_probe probe("test");
+  context->probe = &probe;
+  start();
+  probe.on_scrape([this] {
+    report_mailboxes(*context);
+    return metrics::node_probe::snapshot{};
+  });
+  const auto shows = [&probe](const std::string& actor, int waiting) {
+    const std::string line = "hive_mailbox_messages{actor=\"" + actor + "\"} " + std::to_string(waiting) + "\n";
+    return probe.text().find(line) != std::string::npos;
+  };
+  for (const char* actor :
+       {"ledger", "task_manager", "worker_registry", "dispatcher", "plan_supervisor", "event_bus", "node"}) {
+    INFO(actor);
+    CHECK(shows(actor, 0));
+  }
+  auto crowd = system.spawn([&](caf::event_based_actor* self) -> caf::behavior {
+    v1::CreateTasksRequest request;
+    request.add_specs()->set_type("noop");
+    for (int i = 0; i < 3; ++i)
+      self->request(tasks(), caf::infinite, request).then([](const v1::CreateTasksResponse&) {});
+    auto change = std::make_shared<ledger_request>();
+    change->commands.emplace_back().mutable_tick()->set_limit(1);
+    self->request(runtime->writer(), caf::infinite, std::move(change)).then([](const ledger_reply_ptr&) {});
+    return {[](int) {}};
+  });
+  coordinator.run_once();  // the crowd sends; nobody has read yet
+  CHECK(shows("task_manager", 3));
+  CHECK(shows("ledger", 1));
+  CHECK(shows("node", 0));
+  settle();
+  CHECK(shows("task_manager", 0));
+  CHECK(shows("ledger", 0));
+  caf::anon_send_exit(crowd, caf::exit_reason::kill);
+  settle();
+  runtime->end_actors();  // before the probe goes
+  settle();
+}
+
 }  // namespace hive
