@@ -27,6 +27,7 @@ void collect_timers(check_run& run) {
       case timer_kind::plan_upload:
       case timer_kind::release:
       case timer_kind::event_retention:
+      case timer_kind::worker_retention:
         run.timers[{kind, read_u64(at, 9)}] = value;
         break;
       case timer_kind::ready:
@@ -52,6 +53,8 @@ void check_workers(check_run& run) {
     run.expect(worker.session() > 0, subject, "it has no session number");
     const bool has_ended = worker.state() == v1::WORKER_STATE_LOST || worker.state() == v1::WORKER_STATE_GONE;
     run.expect(has_ended == (worker.ended_unix_ms() != 0), subject, "state and ended_unix_ms contradict each other");
+    run.expect(!has_ended || run.timers.count({timer_kind::worker_retention, worker.id()}) != 0, subject,
+               "has ended without a timer for its purge");
     const auto named = run.tables.get(table::worker_name, worker.spec().name());
     run.expect(named && read_u64(*named, 0) == worker.id(), subject, "its name does not lead to it");
     ++run.counted[std::string{"w"} + static_cast<char>(worker.state())];

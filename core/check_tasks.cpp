@@ -32,7 +32,8 @@ bool is_same_labels(const google::protobuf::RepeatedPtrField<v1::Label>& left,
 bool is_reason_of(v1::TaskState state, v1::Reason reason) {
   switch (state) {
     case v1::TASK_STATE_SCHEDULED:
-      return reason == v1::REASON_NOT_BEFORE || reason == v1::REASON_RETRY_BACKOFF;
+      return reason == v1::REASON_NOT_BEFORE || reason == v1::REASON_RETRY_BACKOFF ||
+             reason == v1::REASON_LEASE_RETURNED;
     case v1::TASK_STATE_BLOCKED:
       return reason == v1::REASON_DEPENDENCIES || reason == v1::REASON_PLAN_PAUSED;
     case v1::TASK_STATE_LEASED:

@@ -49,6 +49,9 @@ void explain_scheduled(const subject& on) {
     const auto attempts = spec ? spec->retry().max_attempts() : 0;
     on.add(plural(on.status.failures(), "failure") +
            (attempts == 0 ? std::string{} : " of " + std::to_string(attempts) + " allowed") + " so far.");
+  } else if (on.status.reason() == v1::REASON_LEASE_RETURNED) {
+    on.sum_up("Its worker gave it back; it is queued again at " + until + ".");
+    if (!on.status.reason_text().empty()) on.add("The worker said: " + on.status.reason_text());
   } else {
     on.sum_up("Not to be started before " + until + ".");
   }

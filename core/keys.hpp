@@ -57,17 +57,18 @@ constexpr std::uint64_t read_u64(std::string_view text, std::size_t offset) { re
 
 /// What a timer does when it is due. Values are stored: never renumber.
 enum class timer_kind : std::uint8_t {
-  ready = 1,             // task: scheduled -> queued
-  queue_timeout = 2,     // task
-  run_timeout = 3,       // task
-  total_timeout = 4,     // task
-  cancel_grace = 5,      // task: end it although its worker has not confirmed
-  retention = 6,         // task: purge; a plan's parent purges its plan
-  plan_deadline = 7,     // plan
-  plan_sweep = 8,        // plan: go on with PlanStatus.sweep
-  plan_upload = 9,       // plan: drop it if it is still staged
-  release = 10,          // task (a completed step): go on with releasing its dependents
-  event_retention = 11,  // id 0: purge old events
+  ready = 1,              // task: scheduled -> queued
+  queue_timeout = 2,      // task
+  run_timeout = 3,        // task
+  total_timeout = 4,      // task
+  cancel_grace = 5,       // task: end it although its worker has not confirmed
+  retention = 6,          // task: purge; a plan's parent purges its plan
+  plan_deadline = 7,      // plan
+  plan_sweep = 8,         // plan: go on with PlanStatus.sweep
+  plan_upload = 9,        // plan: drop it if it is still staged
+  release = 10,           // task (a completed step): go on with releasing its dependents
+  event_retention = 11,   // id 0: purge old events
+  worker_retention = 12,  // worker: purge its record if it is still lost or gone
 };
 
 }  // namespace hive::core

@@ -31,7 +31,8 @@ struct core_limits {
   std::uint32_t purge_batch_max = 500;        // tasks or events purged by one tick
   std::uint32_t poison_workers_lost = 3;      // workers lost in a row before a task fails as poison
   std::int64_t cancel_grace_ms = 10'000;
-  std::int64_t retention_ms = 7LL * 24 * 3600 * 1000;  // of final tasks and plans
+  std::int64_t return_backoff_ms = 1'000;  // a task that its worker gave back waits so long before it is offered again
+  std::int64_t retention_ms = 7LL * 24 * 3600 * 1000;  // of final tasks and plans, and of workers that have ended
   std::int64_t event_retention_ms = 7LL * 24 * 3600 * 1000;
   std::uint64_t events_max = 100'000'000;  // the oldest beyond this are purged
   std::int64_t plan_upload_ms = 600'000;   // a staged plan lives this long

@@ -180,6 +180,10 @@ void take_lease(context& on, task_id id, v1::TaskStatus& status, worker_id worke
 /// a step.
 void requeue_task(context& on, task_id id, v1::TaskStatus& status, v1::Reason reason, std::string_view text = {});
 
+/// [stores] Held by a worker that gives it back: scheduled again after limits.return_backoff_ms, so that a worker which
+/// gives back whatever it gets makes no hot loop. Not a failure. Tells the plan.
+void return_task(context& on, task_id id, v1::TaskStatus& status, std::string_view text);
+
 /// [stores] An attempt failed: counts it, then back off and retry, or end as failed (as canceled, if that was
 /// requested). Tells the plan.
 struct attempt_failure {

@@ -154,6 +154,16 @@ bool admit_step(context& on, task_id id, v1::TaskStatus& status) {
   }
 }
 
+std::optional<error> check_step_may_start(const context& on, const v1::TaskStatus& status) {
+  const auto plan = load_plan(on, plan_id{status.plan_id()});
+  if (!plan) throw table_error{errc::data_loss, "a step of " + to_string(plan_id{status.plan_id()}) + " has no plan"};
+  if (plan->status.state() == v1::PLAN_STATE_RUNNING) return std::nullopt;
+  return error{errc::failed_precondition,
+               "its plan is " + to_string(plan->status.state()) +
+                   (plan->status.state() == v1::PLAN_STATE_PAUSED ? ": resume it first" : ""),
+               {}};
+}
+
 std::optional<v1::Outcome> readmit_step(context& on, task_id id, v1::TaskStatus& status) {
   auto plan = load_plan(on, plan_id{status.plan_id()});
   if (!plan || is_hidden(*plan)) return refuse(no_such_task(id));

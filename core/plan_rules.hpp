@@ -26,6 +26,9 @@ void on_step_ended(context& on, task_id id, const v1::TaskStatus& status);
 /// (parked, skipped, canceled) and stored, on_step_ended included. A paused plan's SCHEDULED step may stay.
 bool admit_step(context& on, task_id id, v1::TaskStatus& status);
 
+/// Why a queued step must not be started by a client now: its plan is paused, or ends. Changes nothing.
+std::optional<error> check_step_may_start(const context& on, const v1::TaskStatus& status);
+
 /// The parent task of a plan is to end: cancel the plan. The parent may have ended when this returns (reload its
 /// status). `reason` is that of the parent: CANCELED_BY_CLIENT or TOTAL_TIMEOUT.
 void cancel_plan_of_parent(context& on, plan_id plan, v1::Reason reason, std::string_view text);

@@ -115,8 +115,7 @@ void end_lease(context& on, task_id id, v1::TaskStatus& status, const v1::TaskRe
     finish_task(on, id, status, {v1::TASK_STATE_CANCELED, status.cancel_reason(), text});
     return;
   }
-  status.set_workers_lost(0);
-  requeue_task(on, id, status, v1::REASON_LEASE_RETURNED, report.returned().why());
+  return_task(on, id, status, report.returned().why());
 }
 
 }  // namespace

@@ -20,6 +20,9 @@ v1::Outcome apply_register_worker(context& on, const v1::RegisterWorker& command
 v1::Outcome apply_drain_worker(context& on, const v1::DrainWorker& command);
 v1::Outcome apply_end_worker(context& on, const v1::EndWorker& command);
 
+/// Timer worker_retention: a worker that has been lost or gone for limits.retention_ms is forgotten; its name is free.
+void on_worker_retention(context& on, worker_id id);
+
 /// Which signatures a worker fits, anew.
 void match_signatures(const machine_state& state, worker_entry& worker);
 

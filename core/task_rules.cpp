@@ -155,6 +155,9 @@ v1::Outcome apply_update_task_status(context& on, const v1::UpdateTaskStatus& up
     return outcome;
   }
   if (const auto failure = check_update_fits(update, *status)) return refuse(*failure);
+  if (update.state() == v1::TASK_STATE_RUNNING && status->plan_id() != 0) {
+    if (const auto failure = check_step_may_start(on, *status)) return refuse(*failure);
+  }
   if (update.has_progress() && update.state() == v1::TASK_STATE_UNSPECIFIED) {
     set_progress(on, *status, update);
     emit_task(on, "task.progressed", id, *status, {.message = status->progress_message()});

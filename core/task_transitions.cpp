@@ -163,6 +163,18 @@ void requeue_task(context& on, task_id id, v1::TaskStatus& status, v1::Reason re
   if (status.plan_id() != 0) admit_step(on, id, status);
 }
 
+void return_task(context& on, task_id id, v1::TaskStatus& status, std::string_view text) {
+  const std::int64_t run_ms = run_time(on, status);
+  transition(on, id, status, v1::TASK_STATE_SCHEDULED, v1::REASON_LEASE_RETURNED, text);
+  status.set_workers_lost(0);
+  status.set_due_unix_ms(due_after(on.now, on.state.limits.return_backoff_ms));
+  arm_timer(on, status.due_unix_ms(), timer_kind::ready, id.value);
+  emit_task(on, "task.returned", id, status,
+            {.message = status.reason_text(), .due_unix_ms = status.due_unix_ms(), .wait_ms = run_ms});
+  store_status(on, id, status);
+  if (status.plan_id() != 0) admit_step(on, id, status);
+}
+
 void fail_attempt(context& on, task_id id, v1::TaskStatus& status, const attempt_failure& how) {
   status.set_failures(status.failures() + 1);
   if (status.cancel_requested()) {

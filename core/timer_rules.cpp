@@ -113,6 +113,8 @@ void fire(context& on, const due_timer& timer) {
       return on_plan_timer(on, kind, id, timer.value);
     case timer_kind::event_retention:
       return on_event_retention(on, id != 0);
+    case timer_kind::worker_retention:
+      return on_worker_retention(on, worker_id{id});
   }
   throw table_error(errc::data_loss, "a timer has an unknown kind");
 }

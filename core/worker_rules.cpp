@@ -241,12 +241,24 @@ v1::Outcome apply_end_worker(context& on, const v1::EndWorker& command) {
   record->set_ended_unix_ms(on.now);
   count_worker(on, record->state(), 1);
   store_worker(on, *record);
+  arm_timer(on, due_after(on.now, on.state.limits.retention_ms), timer_kind::worker_retention, id.value);
   for (const task_id task : leases_of(on, id)) {
     if (take_away(on, id, task, command.is_lost())) outcome.set_count(outcome.count() + 1);
   }
   emit_worker(on, command.is_lost() ? "worker.lost" : "worker.deregistered", *record, outcome.count());
   *outcome.mutable_worker() = std::move(*record);
   return outcome;
+}
+
+void on_worker_retention(context& on, worker_id id) {
+  const auto record = load_worker(on, id);
+  if (!record || is_live(record->state())) return;  // it came back
+  // It came back and ended again: a later timer is armed for that.
+  if (due_after(record->ended_unix_ms(), on.state.limits.retention_ms) > on.now) return;
+  count_worker(on, record->state(), -1);
+  on.tables.erase(table::worker_name, record->spec().name());
+  on.tables.erase(table::worker, key{}.u64(id.value));
+  emit_worker(on, "worker.purged", *record, 0);
 }
 
 }  // namespace hive::core

@@ -135,6 +135,7 @@ TEST_CASE("the checker misses timers, leases and logs") {
       worker.set_ended_unix_ms(1);
     });
     CHECK_THAT(fixture.violations(), Contains("is held by a worker that is unknown, lost or gone"));
+    CHECK_THAT(fixture.violations(), Contains("has ended without a timer for its purge"));
   }
   SECTION("a piece of log") {
     fixture.change<v1::TaskStatus>(table::task_status, key{}.u64(fixture.held),

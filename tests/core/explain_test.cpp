@@ -63,6 +63,19 @@ TEST_CASE("a queued task names the capability that nobody has, and the closest w
   CHECK_THAT(details(answer), Contains("The closest of 2 registered workers is 'near'; it lacks capability 'gpu'."));
 }
 
+TEST_CASE("a task that its worker gave back says so and when it is offered again") {
+  machine_fixture fixture;
+  const auto task = fixture.created();
+  const auto worker = fixture.registered("w");
+  REQUIRE(fixture.leased(worker).size() == 1);
+  auto said = machine_fixture::report(task, 1);
+  said.mutable_returned()->set_why("no handler");
+  REQUIRE(is_ok(fixture.say(worker, said).status()));
+  const auto answer = explain(fixture, task);
+  CHECK_THAT(answer.summary(), Contains("Its worker gave it back; it is queued again at"));
+  CHECK_THAT(details(answer), Contains("The worker said: no handler"));
+}
+
 TEST_CASE("a queued task says when each capability is there, but not in one worker") {
   machine_fixture fixture;
   auto spec = machine_fixture::spec();

@@ -1,3 +1,4 @@
+#include "core/check.hpp"
 #include "tests/core/machine_fixture.hpp"
 
 using namespace hive;
@@ -236,7 +237,7 @@ TEST_CASE("a retryable failure backs off, and the last one is final") {
   CHECK(hive.fail(worker, task, 3, true).is_replay());
 }
 
-TEST_CASE("a returned task is queued again and has not failed") {
+TEST_CASE("a returned task has not failed and is queued again after a short while") {
   machine_fixture hive;
   const auto worker = hive.registered();
   const auto task = hive.created();
@@ -244,11 +245,17 @@ TEST_CASE("a returned task is queued again and has not failed") {
   auto said = hive.report(task, 1);
   said.mutable_returned()->set_why("draining");
   REQUIRE(is_ok(hive.say(worker, said).status()));
-  CHECK(hive.event_names() == names{"task.queued"});
+  CHECK(hive.event_names() == names{"task.returned"});
+  CHECK(hive.out.events[0].task().due_unix_ms() == hive.now + core_limits{}.return_backoff_ms);
+  CHECK(hive.out.freed_slots.size() == 1);
+  CHECK(hive.status(task).state() == v1::TASK_STATE_SCHEDULED);
   CHECK(hive.status(task).reason() == v1::REASON_LEASE_RETURNED);
   CHECK(hive.status(task).reason_text() == "draining");
   CHECK(hive.status(task).failures() == 0);
-  CHECK(hive.out.freed_slots.size() == 1);
+  hive.now += core_limits{}.return_backoff_ms;
+  hive.tick();
+  CHECK(hive.status(task).state() == v1::TASK_STATE_QUEUED);
+  CHECK(hive.leased(worker) == ids{task});
 }
 
 TEST_CASE("a lost worker's tasks are queued again, until they are poison") {
@@ -350,6 +357,76 @@ TEST_CASE("the end of an older session does not end the worker") {
   command.mutable_end_worker()->set_worker_id(worker.id());
   command.mutable_end_worker()->set_session(worker.session());
   CHECK(hive.apply(command).status().field() == "session");
+}
+
+TEST_CASE("a worker that returns whatever it gets takes a task once in a while, not in a loop") {
+  machine_fixture hive;
+  const auto worker = hive.registered();
+  const auto task = hive.created();
+  std::uint32_t attempts = 0;
+  for (const auto end = hive.now + 10'000; hive.now < end; hive.now += 10) {
+    hive.tick();
+    while (!hive.leased(worker).empty()) {
+      REQUIRE(++attempts < 100);
+      auto said = hive.report(task, attempts);
+      said.mutable_returned();
+      REQUIRE(is_ok(hive.say(worker, said).status()));
+    }
+  }
+  CHECK(attempts == 10);
+}
+
+TEST_CASE("a worker that has ended is forgotten after the retention, and its name is free") {
+  core_limits limits;
+  limits.retention_ms = 1'000;
+  limits.workers_max = 1;
+  machine_fixture hive{limits};
+  const bool is_lost = GENERATE(true, false);
+  const auto worker = hive.registered();
+  const auto task = hive.created();
+  hive.leased(worker);
+  hive.complete(worker, task);
+  hive.now += 500;
+  hive.end_worker(worker, is_lost);
+  const auto ended_at = hive.now;
+  CHECK(hive.register_worker(hive.worker_spec("other")).status().code() == v1::ERROR_CODE_RESOURCE_EXHAUSTED);
+  hive.now = ended_at + 999;
+  hive.tick();
+  CHECK(hive.tables.size(table::worker) == 1);
+  hive.now = ended_at + 1'000;
+  hive.tick();
+  CHECK(hive.event_names() == names{"worker.purged"});
+  CHECK(hive.tables.size(table::worker) == 0);
+  CHECK(hive.tables.size(table::worker_name) == 0);
+  CHECK(hive.drain(worker).status().code() == v1::ERROR_CODE_NOT_FOUND);
+  hive.rules.flush(hive.tables);
+  CHECK(check(hive.tables).violations_size() == 0);
+  const auto other = hive.register_worker(hive.worker_spec("other"));
+  REQUIRE(is_ok(other.status()));
+  CHECK(other.id() != worker.id());
+}
+
+TEST_CASE("a worker that came back is not forgotten by the timer of its earlier end") {
+  core_limits limits;
+  limits.retention_ms = 1'000;
+  machine_fixture hive{limits};
+  const auto worker = hive.registered();
+  hive.end_worker(worker, true);
+  hive.now += 600;
+  const auto again = hive.registered();
+  hive.now += 400;
+  CHECK(hive.tick().count() == 1);
+  CHECK(hive.tables.size(table::worker) == 1);
+  hive.end_worker(again, true);
+  hive.now += 600;
+  hive.registered();
+  hive.end_worker(again, false);
+  hive.now += 400;  // the second end's timer; the third end is 400 ms old
+  CHECK(hive.tick().count() == 1);
+  CHECK(hive.tables.size(table::worker) == 1);
+  hive.now += 600;
+  hive.tick();
+  CHECK(hive.tables.size(table::worker) == 0);
 }
 
 TEST_CASE("a lost worker comes back under its id") {

@@ -78,10 +78,9 @@ TEST_CASE("the run timeout of an attempt that has ended does nothing") {
   auto back = hive.report(task, 1);
   back.mutable_returned();
   hive.say(worker, back);
-  hive.leased(worker);
   hive.now += 40;
   CHECK(hive.tick().count() == 1);
-  CHECK(hive.status(task).state() == v1::TASK_STATE_LEASED);
+  CHECK(hive.status(task).state() == v1::TASK_STATE_SCHEDULED);
 }
 
 TEST_CASE("the total timeout ends a task in any state") {

@@ -170,6 +170,7 @@ class sequence {
 
   void compare_states() {
     compare_tasks();
+    if (tables_.size(table::worker) != model_.workers().size()) fail("the number of workers is not as expected");
     for (const auto& [id, worker] : model_.workers()) {
       v1::Worker record;
       const auto value = tables_.get(table::worker, key{}.u64(id));

@@ -26,6 +26,40 @@ TEST_CASE("a plan's roots are ready at once and each step follows its needs") {
   CHECK(on.run_all() == names{"a", "b", "c", "d"});
 }
 
+TEST_CASE("a client cannot start a step by hand while its plan is paused") {
+  plan_fixture on;
+  on.create(plan_fixture::document({{"only"}}));
+  REQUIRE(on.state("only") == v1::TASK_STATE_QUEUED);
+  REQUIRE(is_ok(on.pause().status()));
+  REQUIRE(on.state("only") == v1::TASK_STATE_QUEUED);
+  v1::Command start;
+  start.mutable_update_task_status()->set_task_id(on.ids.at("only"));
+  start.mutable_update_task_status()->set_state(v1::TASK_STATE_RUNNING);
+  const auto refused = on.apply(start);
+  CHECK(refused.status().code() == v1::ERROR_CODE_FAILED_PRECONDITION);
+  CHECK(refused.status().message().find("plan is paused") != std::string::npos);
+  CHECK(on.state("only") == v1::TASK_STATE_QUEUED);
+  REQUIRE(is_ok(on.resume().status()));
+  CHECK(is_ok(on.apply(start).status()));
+  CHECK(on.state("only") == v1::TASK_STATE_RUNNING);
+}
+
+TEST_CASE("a returned step waits a short while and then runs, and a paused plan keeps it") {
+  plan_fixture on;
+  on.create(plan_fixture::document({{"only"}}));
+  on.lease();
+  auto said = on.report("only");
+  said.mutable_returned();
+  REQUIRE(is_ok(on.say(said).status()));
+  CHECK(on.state("only") == v1::TASK_STATE_SCHEDULED);
+  REQUIRE(is_ok(on.pause().status()));
+  on.now += core_limits{}.return_backoff_ms;
+  on.tick_all();
+  CHECK(on.lease().empty());
+  REQUIRE(is_ok(on.resume().status()));
+  CHECK(on.lease() == names{"only"});
+}
+
 TEST_CASE("a diamond counts each need once") {
   plan_fixture on;
   on.create(plan_fixture::document(plan_fixture::diamond()));

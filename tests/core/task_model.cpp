@@ -125,6 +125,17 @@ void task_model::take_away(std::uint64_t id, bool is_lost) {
   requeue(id, v1::REASON_WORKER_LOST);
 }
 
+void task_model::return_task(std::uint64_t id) {
+  auto& task = tasks_.at(id);
+  task.workers_lost = 0;
+  task.state = v1::TASK_STATE_SCHEDULED;
+  task.reason = v1::REASON_LEASE_RETURNED;
+  task.due = now_ + limits_.return_backoff_ms;
+  arm(task.due, core::timer_kind::ready, id);
+  task.worker = 0;
+  if (task.plan != 0) admit(id);
+}
+
 expectation task_model::create_task(const v1::CreateTask& command) {
   const auto& spec = command.spec();
   if (spec.type().empty() || spec.plan_id() != 0) return refuse(errc::invalid_argument);
@@ -164,6 +175,9 @@ expectation task_model::update_task(const v1::UpdateTaskStatus& update) {
   if (!is_allowed || task->is_parent) return refuse(errc::failed_precondition);
   const bool is_with_worker = is_held(from) && task->worker != 0;
   if (is_with_worker && (!is_attempt_named || !ends)) return refuse(errc::failed_precondition);
+  if (to == v1::TASK_STATE_RUNNING && task->plan != 0 && plans_.at(task->plan).state != v1::PLAN_STATE_RUNNING) {
+    return refuse(errc::failed_precondition);
+  }
   if (to == v1::TASK_STATE_RUNNING) {
     task->state = to;
     task->reason = v1::REASON_DRIVEN_BY_CLIENT;
@@ -265,8 +279,7 @@ expectation task_model::report(std::uint64_t worker, const v1::TaskReport& repor
     if (task->is_cancel_requested) {
       finish(id, v1::TASK_STATE_CANCELED, task->cancel_reason);
     } else {
-      task->workers_lost = 0;
-      requeue(id, v1::REASON_LEASE_RETURNED);
+      return_task(id);
     }
     return accept(id);
   }
@@ -323,6 +336,8 @@ expectation task_model::end_worker(const v1::EndWorker& command) {
     return accept(command.worker_id(), true);
   }
   worker.state = command.is_lost() ? v1::WORKER_STATE_LOST : v1::WORKER_STATE_GONE;
+  worker.ended = now_;
+  arm(now_ + limits_.retention_ms, core::timer_kind::worker_retention, command.worker_id());
   for (auto& [id, task] : tasks_) {
     if (is_held(task.state) && task.worker == command.worker_id()) take_away(id, command.is_lost());
   }
@@ -425,7 +440,12 @@ expectation task_model::tick() {
   const std::vector<std::tuple<std::int64_t, core::timer_kind, std::uint64_t>> due{timers_.begin(), end};
   timers_.erase(timers_.begin(), end);
   for (const auto& [at, kind, id] : due) {
-    if (kind < core::timer_kind::plan_deadline) {
+    if (kind == core::timer_kind::worker_retention) {
+      const auto worker = workers_.find(id);
+      const bool has_ended = worker != workers_.end() && (worker->second.state == v1::WORKER_STATE_LOST ||
+                                                          worker->second.state == v1::WORKER_STATE_GONE);
+      if (has_ended && worker->second.ended + limits_.retention_ms <= now_) workers_.erase(worker);
+    } else if (kind < core::timer_kind::plan_deadline) {
       fire_task_timer(kind, id);
     } else {
       fire_plan_timer(kind, id);

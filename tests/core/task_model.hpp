@@ -40,6 +40,7 @@ struct model_worker {
   v1::WorkerSpec spec;
   v1::WorkerState state = v1::WORKER_STATE_UNSPECIFIED;
   std::uint64_t session = 0;
+  std::int64_t ended = 0;
 };
 
 struct model_plan {
@@ -106,6 +107,7 @@ class task_model {
   void fail_attempt(std::uint64_t id, v1::Reason reason, bool is_retryable);
   void take_away(std::uint64_t id, bool is_lost);
   void arm(std::int64_t due, core::timer_kind kind, std::uint64_t id) { timers_.emplace(due, kind, id); }
+  void return_task(std::uint64_t id);
   void fire_plan_timer(core::timer_kind kind, std::uint64_t id);
   void fire_task_timer(core::timer_kind kind, std::uint64_t id);
 
