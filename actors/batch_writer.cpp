@@ -60,30 +60,40 @@ std::int64_t batch_writer::stamp() {
   return last_time_;
 }
 
-void batch_writer::write(std::span<pending_write> batch, core::effects& out) {
+bool batch_writer::write(std::span<pending_write> batch, core::effects& out) {
+  const bool was_behind = has_more_;
   has_more_ = false;
   auto done = attempt(batch, out, context_->store->is_nearly_full());
   if (!done && done.failure().code == errc::resource_exhausted) done = attempt(batch, out, true);
-  if (done) return;
+  if (done) return true;
+  has_more_ = was_behind;
   const error failure = done.failure();
   config::logger("ledger")->error("batch of {} requests failed: {}", batch.size(), to_string(failure));
   if (context_->probe != nullptr) context_->probe->batch_failed(failure.code);
-  if (batch.size() == 1 || failure.code != errc::internal) {
-    for (auto& entry : batch) entry.failure = failure;
-    return;
-  }
+  if (batch.size() > 1 && failure.code == errc::internal) return write_one_by_one(batch, out);
+  for (auto& entry : batch) entry.failure = failure;
+  return false;
+}
+
+bool batch_writer::write_one_by_one(std::span<pending_write> batch, core::effects& out) {
+  bool is_any_durable = false;
+  bool is_behind = has_more_;
   for (auto& entry : batch) {
     core::effects own;
-    auto single = attempt({&entry, 1}, own, false);
+    auto single = attempt({&entry, 1}, own, context_->store->is_nearly_full());
+    is_behind |= has_more_;  // the next attempt may forget it
     if (!single) {
       entry.failure = single.failure();
       continue;
     }
+    is_any_durable = true;
     std::move(own.events.begin(), own.events.end(), std::back_inserter(out.events));
     std::move(own.assignments.begin(), own.assignments.end(), std::back_inserter(out.assignments));
     out.revocations.insert(out.revocations.end(), own.revocations.begin(), own.revocations.end());
     out.freed_slots.insert(out.freed_slots.end(), own.freed_slots.begin(), own.freed_slots.end());
   }
+  has_more_ = is_behind;
+  return is_any_durable;
 }
 
 result<void> batch_writer::attempt(std::span<pending_write> batch, core::effects& out, bool is_refusing_new_work) {

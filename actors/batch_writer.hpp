@@ -32,8 +32,9 @@ class batch_writer {
 
   /// Applies the requests in order in one transaction and commits it. Fills outcomes or failure of each. A store that
   /// is full refuses new work and takes the rest; a batch that fails on an internal error is tried again request by
-  /// request, so that one cannot spoil its neighbours. `out` gets the effects of what is durable.
-  void write(std::span<pending_write> batch, core::effects& out);
+  /// request, so that one cannot spoil its neighbours. `out` gets the effects of what is durable. False if nothing of
+  /// it is.
+  bool write(std::span<pending_write> batch, core::effects& out);
 
   /// The connection of a session is gone: nothing is offered to it.
   void suspend(worker_id worker, session_number session) { book_.suspend(worker, session); }
@@ -45,6 +46,7 @@ class batch_writer {
   [[nodiscard]] const credit_book& book() const { return book_; }
 
  private:
+  bool write_one_by_one(std::span<pending_write> batch, core::effects& out);
   result<void> attempt(std::span<pending_write> batch, core::effects& out, bool is_refusing_new_work);
   void apply_all(std::span<pending_write> batch, core::effects& out, core::table_transaction& tables,
                  bool is_refusing_new_work);

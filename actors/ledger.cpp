@@ -8,6 +8,9 @@
 namespace hive {
 namespace {
 
+/// Between two tries to hand out tasks while the store fails.
+constexpr std::chrono::milliseconds failure_pause{500};
+
 /// Sends from inside the node, without a sender, so that nobody answers.
 template <class Message>
 void tell(const caf::strong_actor_ptr& receiver, Message message) {
@@ -54,7 +57,7 @@ void ledger_state::write_batch() {
   pending_commands = 0;
   pending_bytes = 0;
   core::effects effects;
-  writer->write(batch, effects);
+  const bool is_durable = writer->write(batch, effects);
   // A registration is answered before its first assignments leave: the worker learns its session first.
   for (std::size_t i = 0; i < batch.size(); ++i) {
     if (batch[i].request->session_actor) answer(batch[i], waiting[i]);
@@ -63,7 +66,13 @@ void ledger_state::write_batch() {
   for (std::size_t i = 0; i < batch.size(); ++i) {
     if (!batch[i].request->session_actor) answer(batch[i], waiting[i]);
   }
-  if (writer->has_more()) request_flush();
+  if (!writer->has_more()) return;
+  if (is_durable) {
+    request_flush();
+  } else {
+    // Once in a while, not in a hot loop. Requests that come meanwhile do not wait for it.
+    self->delayed_send(self, failure_pause, flush_batch{});
+  }
 }
 
 void ledger_state::answer(pending_write& entry, caf::response_promise& promise) {

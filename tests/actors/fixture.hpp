@@ -26,6 +26,7 @@ namespace hive::test {
 /// What a session actor was sent.
 struct session_inbox {
   std::vector<v1::TaskAssignment> assignments;
+  std::vector<int> messages;  // assignments in each message
   std::vector<v1::CancelAssignments> cancellations;
   int drain_notices = 0;
   int endings = 0;
@@ -37,6 +38,7 @@ using actor_task = std::function<void(caf::event_based_actor*)>;
 inline caf::behavior recording_session(caf::event_based_actor* self, std::shared_ptr<session_inbox> inbox) {
   return {
       [inbox](const v1::AssignTasks& message) {
+        inbox->messages.push_back(message.assignments_size());
         for (const auto& value : message.assignments()) inbox->assignments.push_back(value);
       },
       [inbox](const v1::CancelAssignments& message) { inbox->cancellations.push_back(message); },

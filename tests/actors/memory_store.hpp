@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <string_view>
 
 #include "core/memory_tables.hpp"
 #include "persistence/store.hpp"
@@ -15,6 +17,8 @@ class memory_store final : public persistence::store {
     failure_ = std::move(failure);
     failures_left_ = count;
   }
+  /// Called with the value of every put; may throw what the store would (core::table_error).
+  void on_put(std::function<void(core::table, std::string_view)> hook) { hook_ = std::move(hook); }
   void set_nearly_full(bool is_full) { is_full_ = is_full; }
   [[nodiscard]] int commits() const { return commits_; }
   [[nodiscard]] const core::memory_tables& tables() const { return tables_; }
@@ -55,7 +59,10 @@ class memory_store final : public persistence::store {
       copy.scan_back(where, before, visit);
     }
     [[nodiscard]] std::uint64_t size(core::table where) const override { return copy.size(where); }
-    void put(core::table where, std::string_view key, std::string_view value) override { copy.put(where, key, value); }
+    void put(core::table where, std::string_view key, std::string_view value) override {
+      if (owner.hook_) owner.hook_(where, value);
+      copy.put(where, key, value);
+    }
     bool erase(core::table where, std::string_view key) override { return copy.erase(where, key); }
     result<void> commit() override {
       if (owner.failures_left_ > 0) {
@@ -72,6 +79,7 @@ class memory_store final : public persistence::store {
 
   core::memory_tables tables_;
   error failure_;
+  std::function<void(core::table, std::string_view)> hook_;
   int failures_left_ = 0;
   int commits_ = 0;
   bool is_full_ = false;
