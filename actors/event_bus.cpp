@@ -86,6 +86,8 @@ void event_bus_state::on_pump(std::uint64_t id) {
 void event_bus_state::on_committed(const committed_effects& committed) {
   table->append(committed->events);
   for (const auto& [id, entry] : subscribers) schedule_pump(id);
+  if (context->probe == nullptr) return;
+  for (const auto& event : committed->events) context->probe->event_committed(event);
 }
 
 caf::result<v1::SubscribeResponse> event_bus_state::on_subscribe(const v1::SubscribeRequest& request) {

@@ -62,10 +62,12 @@ void ledger_state::write_batch() {
   for (std::size_t i = 0; i < batch.size(); ++i) {
     if (batch[i].request->session_actor) answer(batch[i], waiting[i]);
   }
-  send_effects(std::move(effects), arrived_at);
+  // What somebody waits for goes first: work to the workers, then the answers. Readers of events come last.
+  send_assignments(effects, arrived_at);
   for (std::size_t i = 0; i < batch.size(); ++i) {
     if (!batch[i].request->session_actor) answer(batch[i], waiting[i]);
   }
+  send_effects(std::move(effects));
   if (!writer->has_more()) return;
   if (is_durable) {
     request_flush();
@@ -85,17 +87,19 @@ void ledger_state::answer(pending_write& entry, caf::response_promise& promise) 
   }
 }
 
-void ledger_state::send_effects(core::effects&& effects, std::chrono::steady_clock::time_point arrived_at) {
+void ledger_state::send_assignments(core::effects& effects, std::chrono::steady_clock::time_point arrived_at) {
+  if (!sinks || (effects.assignments.empty() && effects.revocations.empty())) return;
+  auto batch = std::make_shared<dispatch_batch>();
+  batch->assignments = std::move(effects.assignments);
+  batch->revocations = std::move(effects.revocations);
+  batch->arrived_at = arrived_at;
+  effects.assignments.clear();
+  effects.revocations.clear();
+  tell(sinks->dispatcher, std::move(batch));
+}
+
+void ledger_state::send_effects(core::effects&& effects) {
   if (!sinks) return;
-  if (!effects.assignments.empty() || !effects.revocations.empty()) {
-    auto batch = std::make_shared<dispatch_batch>();
-    batch->assignments = std::move(effects.assignments);
-    batch->revocations = std::move(effects.revocations);
-    batch->arrived_at = arrived_at;
-    effects.assignments.clear();
-    effects.revocations.clear();
-    tell(sinks->dispatcher, std::move(batch));
-  }
   if (writer->next_due_unix_ms() != told_due_unix_ms) {
     told_due_unix_ms = writer->next_due_unix_ms();
     tell(sinks->timekeeper, timer_due{told_due_unix_ms});

@@ -3,7 +3,6 @@
 #include <thread>
 
 #include <caf/actor_cast.hpp>
-#include <caf/event_based_actor.hpp>
 #include <caf/exit_reason.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
@@ -20,15 +19,6 @@
 
 namespace hive {
 namespace {
-
-/// Feeds the metrics from committed events, off the write path.
-caf::behavior event_meter(caf::event_based_actor*, service_context_ptr context) {
-  return {
-      [context = std::move(context)](const committed_effects& committed) {
-        for (const auto& event : committed->events) context->probe->event_committed(event);
-      },
-  };
-}
 
 template <class Handle>
 caf::strong_actor_ptr to_pointer(const Handle& handle) {
@@ -94,11 +84,6 @@ void node_runtime::spawn_all(const std::shared_ptr<batch_writer>& writer, bool i
              caf::actor_cast<caf::actor>(tasks),    caf::actor_cast<caf::actor>(plans),
              caf::actor_cast<caf::actor>(registry), caf::actor_cast<caf::actor>(dispatch),
              caf::actor_cast<caf::actor>(bus),      caf::actor_cast<caf::actor>(writer_)};
-  if (context_->probe != nullptr) {
-    const caf::actor meter = system_.spawn(event_meter, context_);
-    sinks->effect_readers.push_back(to_pointer(meter));
-    actors_.push_back(meter);
-  }
   caf::anon_send(writer_, ledger_sinks_ptr(std::move(sinks)));
 }
 

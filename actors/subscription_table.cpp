@@ -53,6 +53,13 @@ bool subscription_table::unsubscribe(std::uint64_t subscription_id) {
 }
 
 void subscription_table::append(const std::vector<v1::Event>& events) {
+  if (events.empty()) return;
+  if (subscriptions_.empty()) {
+    // Nothing is kept for nobody: who subscribes later begins with the log.
+    ring_.clear();
+    head_ = std::max(head_, events.back().seq());
+    return;
+  }
   for (const auto& event : events) {
     if (event.seq() <= head_) continue;
     // A hole would be delivered as a gap: better to forget the ring, and read from the log.

@@ -39,6 +39,7 @@ worker_session::~worker_session() {
     is_stopping_ = true;
   }
   work_.notify_all();
+  settled_.notify_all();
   for (auto& thread : threads_) thread.join();
 }
 
@@ -283,7 +284,7 @@ void worker_session::stop() {
     give_back_waiting(lock, "the worker is stopping");
     for (const auto& [key, task] : held_) task->stop.request_stop();
     // The handlers are let finish; then whatever could not be reported is given up with the session.
-    changed_.wait(lock, [this] {
+    settled_.wait(lock, [this] {
       return std::none_of(held_.begin(), held_.end(),
                           [](const auto& one) { return one.second->is_started && !one.second->is_ended; });
     });
@@ -298,7 +299,8 @@ void worker_session::stop() {
 void worker_session::check_done() {
   {
     std::lock_guard lock(mutex_);
-    if (!is_drain_requested_ || !held_.empty() || !reports_.empty() || is_reporting_ || is_deregistering_) return;
+    if (!is_drain_requested_ || !held_.empty() || !reports_.empty() || report_messages_ > 0 || is_deregistering_)
+      return;
     if (status_ == worker_status::stopped) return;
     is_deregistering_ = true;
   }
@@ -332,6 +334,7 @@ void worker_session::finish() {
   }
   work_.notify_all();
   changed_.notify_all();
+  settled_.notify_all();
 }
 
 bool worker_session::wait(milliseconds timeout) {

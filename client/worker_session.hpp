@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -31,15 +32,17 @@ struct running_task {
   // Guarded by the session's mutex:
   bool is_ended = false;              // its last report is queued
   bool is_started = false;            // a thread has taken it
+  bool is_reporting = false;          // reports of it are on their way: later ones wait, so that they stay in order
   queued_report_ptr queued_progress;  // not sent yet: a newer one replaces it
   timer_queue::timer_id deadline_timer = 0;
 };
 using running_task_ptr = std::shared_ptr<running_task>;
 
 /// The worker's end of its session with the node: registers whenever the link comes up (with what it still runs),
-/// sends heartbeats, runs assignments on its threads, and sends reports in order, one message at a time, until each
-/// is acknowledged. Assignments arrive on the network thread and wake a handler thread directly; reports leave from
-/// the handler's thread. Thread-safe.
+/// sends heartbeats, runs assignments on its threads, and sends reports, those of a task in order, until each is
+/// acknowledged. Assignments arrive on the network thread and wake a handler thread directly; reports leave from
+/// the handler's thread. A few report messages may be on their way: while one is, the next leaves only when it is
+/// worth it, so that short tasks share messages and disk writes. Thread-safe.
 class worker_session : public link_observer, public std::enable_shared_from_this<worker_session> {
  public:
   using handler_table = std::map<std::string, task_handler, std::less<>>;
@@ -97,9 +100,13 @@ class worker_session : public link_observer, public std::enable_shared_from_this
   task_outcome call_handler(const running_task_ptr& task);
   void report_end(const running_task_ptr& task, task_outcome outcome);
   void queue_report(lock_type& lock, v1::TaskReport body, const running_task_ptr& task, bool is_end);
-  void flush_later(lock_type& lock);
+  void flush_after(lock_type& lock, std::chrono::microseconds delay);
+  void wake_thread(lock_type& lock);
+  [[nodiscard]] bool may_send(lock_type& lock) const;
+  std::vector<queued_report_ptr> take_reports(lock_type& lock, std::size_t items_max);
   void send_reports();
-  void on_reports_answered(std::vector<queued_report_ptr> sent, result<v1::ReportTasksResponse> reply);
+  void on_reports_answered(std::uint64_t session, std::vector<queued_report_ptr> sent,
+                           result<v1::ReportTasksResponse> reply);
   void settle_report(lock_type& lock, const queued_report_ptr& report, const v1::TaskResultItem& item,
                      std::deque<queued_report_ptr>& again);
   static v1::TaskReport make_report(const running_task& task);
@@ -112,7 +119,8 @@ class worker_session : public link_observer, public std::enable_shared_from_this
 
   mutable std::mutex mutex_;
   std::condition_variable work_;     // handler threads
-  std::condition_variable changed_;  // wait(), log()
+  std::condition_variable changed_;  // wait(): the status
+  std::condition_variable settled_;  // report_log(), stop(): reports and ends; nobody waits in the ordinary course
   worker_status status_ = worker_status::idle;
   error refusal_{errc::none, {}, {}};
   link_session_ptr link_session_;  // set while registered
@@ -123,8 +131,9 @@ class worker_session : public link_observer, public std::enable_shared_from_this
   bool is_stopping_ = false;
   bool is_drain_requested_ = false;  // by drain(), stop() or the node
   bool is_deregistering_ = false;
-  bool is_reporting_ = false;
-  bool is_flush_planned_ = false;
+  bool is_waking_ = false;           // a handler thread was woken and is not up yet: it wakes the next one if need be
+  std::size_t report_messages_ = 0;  // on their way
+  std::optional<steady_time> flush_due_;
   milliseconds heartbeat_interval_{500};
   milliseconds register_pause_{50};
   std::map<std::pair<std::uint64_t, std::uint32_t>, running_task_ptr> held_;

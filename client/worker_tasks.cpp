@@ -14,6 +14,10 @@ using std::chrono::steady_clock;
 
 /// A started report waits so long for company: usually the end of a short task goes with it.
 constexpr milliseconds started_delay{5};
+/// The end of a task waits no longer than this for the end of the next one that its thread has taken at once.
+constexpr std::chrono::microseconds end_delay{500};
+/// Report messages on their way at a time.
+constexpr std::size_t report_messages_max = 4;
 constexpr milliseconds report_timeout{10'000};
 constexpr milliseconds report_pause{50};
 constexpr std::size_t report_message_bytes_max = 900 * 1024;
@@ -67,10 +71,20 @@ void worker_session::accept(lock_type& lock, const v1::TaskAssignment& assignmen
     return;
   }
   waiting_.push_back(std::move(task));
-  if (idle_threads_ < waiting_.size() && threads_.size() < options_.slots)
-    threads_.emplace_back([this] { run_tasks(); });
-  else
+  wake_thread(lock);
+}
+
+/// Gets one more thread to look at what waits. One at a time: it wakes the next one as soon as it has taken a task and
+/// others are left. Short tasks are thus run by the few threads that are awake already.
+void worker_session::wake_thread(lock_type&) {
+  if (is_waking_ || is_stopping_ || waiting_.empty()) return;
+  if (idle_threads_ > 0) {
+    is_waking_ = true;
     work_.notify_one();
+  } else if (threads_.size() < options_.slots) {
+    is_waking_ = true;
+    threads_.emplace_back([this] { run_tasks(); });
+  }
 }
 
 void worker_session::cancel(const v1::TaskAttempt& which) {
@@ -104,7 +118,7 @@ void worker_session::drop(lock_type&, const running_task_ptr& task) {
   held_.erase({task->assignment.task_id(), task->assignment.attempt()});
   // Stop callbacks are the handler's code: not under the lock.
   link_->shared().timers().after(milliseconds{0}, [task] { task->stop.request_stop(); });
-  changed_.notify_all();
+  settled_.notify_all();
 }
 
 void worker_session::give_back_waiting(lock_type& lock, const char* why) {
@@ -119,9 +133,13 @@ void worker_session::give_back_waiting(lock_type& lock, const char* why) {
 
 void worker_session::run_tasks() {
   lock_type lock(mutex_);
+  is_waking_ = false;
   while (true) {
     ++idle_threads_;
-    work_.wait(lock, [this] { return !waiting_.empty() || is_stopping_; });
+    while (waiting_.empty() && !is_stopping_) {
+      work_.wait(lock);
+      is_waking_ = false;
+    }
     --idle_threads_;
     if (is_stopping_) return;
     auto task = std::move(waiting_.front());
@@ -130,7 +148,8 @@ void worker_session::run_tasks() {
     auto body = make_report(*task);
     body.mutable_started();
     queue_report(lock, std::move(body), task, false);
-    flush_later(lock);
+    flush_after(lock, started_delay);
+    wake_thread(lock);
     lock.unlock();
     run_one(task);
     task.reset();
@@ -149,7 +168,7 @@ void worker_session::run_one(const running_task_ptr& task) {
     task->deadline_timer = timer;
   }
   auto outcome = call_handler(task);
-  link_->shared().timers().cancel(task->deadline_timer);
+  if (task->deadline_timer != 0) link_->shared().timers().cancel(task->deadline_timer);
   report_end(task, std::move(outcome));
 }
 
@@ -192,8 +211,10 @@ void worker_session::report_end(const running_task_ptr& task, task_outcome outco
   {
     lock_type lock(mutex_);
     queue_report(lock, std::move(body), task, true);
+    // This thread takes the next task at once: their ends share a message.
+    if (!waiting_.empty()) return flush_after(lock, end_delay);
   }
-  changed_.notify_all();
+  settled_.notify_all();
   send_reports();
   check_done();
 }
@@ -207,17 +228,19 @@ void worker_session::queue_report(lock_type&, v1::TaskReport body, const running
   reports_.push_back(std::move(report));
 }
 
-void worker_session::flush_later(lock_type&) {
-  if (is_flush_planned_) return;
-  is_flush_planned_ = true;
-  link_->shared().timers().after(started_delay, [weak = weak_from_this()] {
+void worker_session::flush_after(lock_type&, std::chrono::microseconds delay) {
+  const auto due = steady_clock::now() + delay;
+  if (flush_due_ && *flush_due_ <= due) return;
+  flush_due_ = due;
+  link_->shared().timers().at(due, [weak = weak_from_this(), due] {
     auto self = weak.lock();
     if (!self) return;
     {
       std::lock_guard lock(self->mutex_);
-      self->is_flush_planned_ = false;
+      if (self->flush_due_ == due) self->flush_due_.reset();
     }
     self->send_reports();
+    self->check_done();
   });
 }
 
@@ -236,7 +259,7 @@ void worker_session::report_progress(const running_task_ptr& task, double fracti
     report_bytes_ += body.ByteSizeLong();
     task->queued_progress->body = std::move(body);
   }
-  flush_later(lock);
+  flush_after(lock, started_delay);
 }
 
 void worker_session::report_log(const running_task_ptr& task, v1::TaskLogChunk::Stream stream, std::string_view bytes) {
@@ -244,59 +267,86 @@ void worker_session::report_log(const running_task_ptr& task, v1::TaskLogChunk::
     const auto piece = bytes.substr(0, log_chunk_bytes_max);
     bytes.remove_prefix(piece.size());
     lock_type lock(mutex_);
-    changed_.wait(lock, [&] { return report_bytes_ < report_bytes_max || task->is_dropped || is_stopping_; });
+    settled_.wait(lock, [&] { return report_bytes_ < report_bytes_max || task->is_dropped || is_stopping_; });
     if (task->is_dropped || task->is_ended || is_stopping_) return;
     auto body = make_report(*task);
     body.mutable_log()->set_stream(stream);
     body.mutable_log()->set_data(piece.data(), piece.size());
     queue_report(lock, std::move(body), task, false);
-    flush_later(lock);
+    flush_after(lock, started_delay);
   }
+}
+
+/// A message leaves at once if none is on its way, and beside others only when it frees many slots at a time.
+bool worker_session::may_send(lock_type&) const {
+  if (reports_.empty() || !link_session_ || report_messages_ >= report_messages_max) return false;
+  // A short task gives two reports: that it started and that it ended.
+  return report_messages_ == 0 || reports_.size() * 2 >= options_.slots;
+}
+
+/// The reports of the next message. Of a task that has reports on their way none are taken.
+std::vector<queued_report_ptr> worker_session::take_reports(lock_type&, std::size_t items_max) {
+  std::vector<queued_report_ptr> taken;
+  std::deque<queued_report_ptr> kept;
+  std::size_t bytes = 0;
+  while (!reports_.empty() && taken.size() < items_max) {
+    auto& report = reports_.front();
+    if (report->task->is_reporting) {
+      kept.push_back(std::move(report));
+      reports_.pop_front();
+      continue;
+    }
+    const std::size_t size = report->body.ByteSizeLong();
+    if (!taken.empty() && bytes + size + 8 > report_message_bytes_max) break;
+    bytes += size + 8;
+    report_bytes_ -= size;
+    if (report->task->queued_progress == report) report->task->queued_progress = nullptr;
+    taken.push_back(std::move(report));
+    reports_.pop_front();
+  }
+  reports_.insert(reports_.begin(), kept.begin(), kept.end());
+  for (const auto& report : taken) report->task->is_reporting = true;
+  return taken;
 }
 
 void worker_session::send_reports() {
   v1::ReportTasksRequest request;
   std::vector<queued_report_ptr> sent;
   link_session_ptr session;
+  std::uint64_t under = 0;
   {
-    std::lock_guard lock(mutex_);
-    if (is_reporting_ || reports_.empty() || !link_session_) return;
+    lock_type lock(mutex_);
+    if (!may_send(lock)) return;
     session = link_session_;
+    under = session_;
     request.set_worker_id(worker_id_);
-    request.set_session(session_);
+    request.set_session(under);
     const auto limit = session->hello.limits().batch_items_max();
-    const std::size_t items_max = limit > 0 ? std::min<std::size_t>(limit, report_items_max) : report_items_max;
-    std::size_t bytes = 0;
-    while (!reports_.empty() && sent.size() < items_max) {
-      const std::size_t size = reports_.front()->body.ByteSizeLong() + 8;
-      if (!sent.empty() && bytes + size > report_message_bytes_max) break;
-      bytes += size;
-      auto report = std::move(reports_.front());
-      reports_.pop_front();
-      report_bytes_ -= size - 8;
-      if (report->task->queued_progress == report) report->task->queued_progress = nullptr;
-      *request.add_reports() = report->body;
-      sent.push_back(std::move(report));
-    }
-    is_reporting_ = true;
+    sent = take_reports(lock, limit > 0 ? std::min<std::size_t>(limit, report_items_max) : report_items_max);
+    if (sent.empty()) return;
+    for (const auto& report : sent) *request.add_reports() = report->body;
+    ++report_messages_;
   }
   const auto number = port_->request(
       session->directory.dispatcher, caf::make_message(std::move(request)), steady_clock::now() + report_timeout,
-      [weak = weak_from_this(), sent = std::move(sent)](result<caf::message> reply) mutable {
+      [weak = weak_from_this(), under, sent](result<caf::message> reply) mutable {
         if (auto self = weak.lock())
-          self->on_reports_answered(std::move(sent), channel::extract<v1::ReportTasksResponse>(std::move(reply)));
+          self->on_reports_answered(under, std::move(sent),
+                                    channel::extract<v1::ReportTasksResponse>(std::move(reply)));
       });
   if (link_->current() != session) port_->fail(number, {errc::unavailable, "the connection was lost", {}});
 }
 
-void worker_session::on_reports_answered(std::vector<queued_report_ptr> sent, result<v1::ReportTasksResponse> reply) {
+void worker_session::on_reports_answered(std::uint64_t session, std::vector<queued_report_ptr> sent,
+                                         result<v1::ReportTasksResponse> reply) {
   bool must_pause = false;
   {
     lock_type lock(mutex_);
-    is_reporting_ = false;
+    --report_messages_;
     std::deque<queued_report_ptr> again;
     const bool is_whole = reply && static_cast<std::size_t>(reply->items_size()) == sent.size();
     for (std::size_t i = 0; i < sent.size(); ++i) {
+      sent[i]->task->is_reporting = false;
       if (sent[i]->task->is_dropped) continue;
       if (is_whole)
         settle_report(lock, sent[i], reply->items(static_cast<int>(i)), again);
@@ -307,9 +357,10 @@ void worker_session::on_reports_answered(std::vector<queued_report_ptr> sent, re
     for (const auto& one : again) report_bytes_ += one->body.ByteSizeLong();
     reports_.insert(reports_.begin(), again.begin(), again.end());
     // The session is over: after the next registration the reports go out under the new one.
-    if (!reply && reply.failure().code == errc::failed_precondition && link_session_) session_ended(lock);
+    if (!reply && reply.failure().code == errc::failed_precondition && link_session_ && session_ == session)
+      session_ended(lock);
   }
-  changed_.notify_all();
+  settled_.notify_all();
   if (must_pause) {
     link_->shared().timers().after(report_pause, [weak = weak_from_this()] {
       if (auto self = weak.lock()) self->send_reports();
