@@ -8,23 +8,20 @@
 
 namespace hive {
 
-/// Between the ledger and the workers: turns reports into commands, and pushes committed assignments and revocations
-/// to the sessions.
+/// Takes the reports of the workers and turns them into commands. (Credit is kept by the batch writer, and what was
+/// committed goes out through actors/assignment_push.hpp.)
 struct dispatcher_state {
   static inline const char* const name = "dispatcher";
-  using pointer = dispatcher_service::stateful_pointer<dispatcher_state>;
+  using pointer = dispatcher_actor::stateful_pointer<dispatcher_state>;
 
   caf::result<v1::ReportTasksResponse> on_report(v1::ReportTasksRequest& request);
-  void on_batch(dispatch_batch& batch);
-  void push_assignments(std::vector<core::assignment>& assignments);
-  void push_revocations(const std::vector<core::revocation>& revocations);
 
   pointer self = nullptr;
   service_context_ptr context;
   ledger_actor writer;
 };
 
-dispatcher_service::behavior_type dispatcher(dispatcher_service::stateful_pointer<dispatcher_state> self,
-                                             service_context_ptr context, ledger_actor writer);
+dispatcher_actor::behavior_type dispatcher(dispatcher_actor::stateful_pointer<dispatcher_state> self,
+                                           service_context_ptr context, ledger_actor writer);
 
 }  // namespace hive

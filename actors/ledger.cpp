@@ -3,6 +3,7 @@
 #include <caf/actor_cast.hpp>
 #include <caf/send.hpp>
 
+#include "actors/assignment_push.hpp"
 #include "actors/front_actor.hpp"
 
 namespace hive {
@@ -63,7 +64,7 @@ void ledger_state::write_batch() {
     if (batch[i].request->session_actor) answer(batch[i], waiting[i]);
   }
   // What somebody waits for goes first: work to the workers, then the answers. Readers of events come last.
-  send_assignments(effects, arrived_at);
+  push_to_sessions(*context, effects, arrived_at);
   for (std::size_t i = 0; i < batch.size(); ++i) {
     if (!batch[i].request->session_actor) answer(batch[i], waiting[i]);
   }
@@ -85,17 +86,6 @@ void ledger_state::answer(pending_write& entry, caf::response_promise& promise) 
   } else {
     promise.deliver(std::make_shared<ledger_reply>(ledger_reply{std::move(entry.outcomes)}));
   }
-}
-
-void ledger_state::send_assignments(core::effects& effects, std::chrono::steady_clock::time_point arrived_at) {
-  if (!sinks || (effects.assignments.empty() && effects.revocations.empty())) return;
-  auto batch = std::make_shared<dispatch_batch>();
-  batch->assignments = std::move(effects.assignments);
-  batch->revocations = std::move(effects.revocations);
-  batch->arrived_at = arrived_at;
-  effects.assignments.clear();
-  effects.revocations.clear();
-  tell(sinks->dispatcher, std::move(batch));
 }
 
 void ledger_state::send_effects(core::effects&& effects) {

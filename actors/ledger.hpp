@@ -21,7 +21,6 @@ struct ledger_state {
   /// Writes what is pending, answers, and sends the effects on.
   void write_batch();
   void answer(pending_write& entry, caf::response_promise& promise);
-  void send_assignments(core::effects& effects, std::chrono::steady_clock::time_point arrived_at);
   void send_effects(core::effects&& effects);
   void request_flush();
 

@@ -39,16 +39,8 @@ struct ledger_reply {
 };
 using ledger_reply_ptr = std::shared_ptr<ledger_reply>;
 
-/// Effects of one committed batch, assignments and revocations taken out (they go to the dispatcher alone).
+/// Effects of one committed batch, assignments and revocations taken out (they go to the workers alone).
 using committed_effects = std::shared_ptr<const core::effects>;
-
-/// What the dispatcher pushes.
-struct dispatch_batch {
-  std::vector<core::assignment> assignments;
-  std::vector<core::revocation> revocations;
-  std::chrono::steady_clock::time_point arrived_at;  // of the first command of the batch
-};
-using dispatch_batch_ptr = std::shared_ptr<dispatch_batch>;
 
 /// The ledger has committed a registration.
 struct session_opened {
@@ -70,7 +62,6 @@ struct timer_due {
 
 /// Where committed effects go. Null handles are left out.
 struct ledger_sinks {
-  caf::strong_actor_ptr dispatcher;                   // takes dispatch_batch_ptr
   caf::strong_actor_ptr timekeeper;                   // takes timer_due
   std::vector<caf::strong_actor_ptr> effect_readers;  // take committed_effects
 };
@@ -85,7 +76,6 @@ using ledger_actor =
 using timekeeper_actor = caf::typed_actor<caf::reacts_to<timer_due>, caf::reacts_to<caf::tick_atom>>;
 
 // The public interfaces plus what the services hear from inside the node.
-using dispatcher_service = dispatcher_actor::extend<caf::reacts_to<dispatch_batch_ptr>>;
 using worker_registry_service =
     worker_registry_actor::extend<caf::reacts_to<session_opened_ptr>, caf::reacts_to<caf::tick_atom>>;
 using event_bus_service = event_bus_actor::extend<caf::reacts_to<committed_effects>, caf::reacts_to<caf::tick_atom>>;
@@ -96,7 +86,6 @@ using plan_supervisor_service = plan_supervisor_actor::extend<caf::reacts_to<caf
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::ledger_request_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::ledger_reply_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::committed_effects)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::dispatch_batch_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::session_opened_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::session_closed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::timer_due)

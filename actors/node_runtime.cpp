@@ -64,7 +64,7 @@ void node_runtime::spawn_all(const std::shared_ptr<batch_writer>& writer, bool i
       system_, context, [context, ledger_handle](auto* self) { return task_manager(self, context, ledger_handle); });
   const auto registry = spawn_front<worker_registry_service, worker_registry_state>(
       system_, context, [context, ledger_handle](auto* self) { return worker_registry(self, context, ledger_handle); });
-  const auto dispatch = spawn_front<dispatcher_service, dispatcher_state>(
+  const auto dispatch = spawn_front<dispatcher_actor, dispatcher_state>(
       system_, context, [context, ledger_handle](auto* self) { return dispatcher(self, context, ledger_handle); });
   const auto clockwork = system_.spawn(timekeeper, context, ledger_handle);
 
@@ -77,7 +77,6 @@ void node_runtime::spawn_all(const std::shared_ptr<batch_writer>& writer, bool i
       system_, context, [context, directory = directory_](auto* self) { return node(self, context, directory); });
 
   auto sinks = std::make_shared<ledger_sinks>();
-  sinks->dispatcher = directory_.dispatcher;
   sinks->timekeeper = to_pointer(clockwork);
   sinks->effect_readers.push_back(directory_.event_bus);
   actors_ = {caf::actor_cast<caf::actor>(node_),    caf::actor_cast<caf::actor>(clockwork),

@@ -1,4 +1,5 @@
 #include "actors/batch_writer.hpp"
+#include "actors/assignment_push.hpp"
 
 #include "tests/actors/fixture.hpp"
 
@@ -164,15 +165,15 @@ TEST_CASE_METHOD(node_fixture, "what a batch left over is handed out although th
 TEST_CASE_METHOD(node_fixture, "assignments of more than 1 MiB go in several messages, in order") {
   start();
   const auto worker = connect_worker("w", 8);
-  auto batch = std::make_shared<dispatch_batch>();
+  core::effects effects;
   constexpr std::size_t kib = 1024;
   for (const std::size_t size : {400 * kib, 400 * kib, 400 * kib, 1500 * kib, 10 * kib, 10 * kib}) {
-    auto& made = batch->assignments.emplace_back();
+    auto& made = effects.assignments.emplace_back();
     made.worker = {worker.id()};
-    made.message.set_task_id(batch->assignments.size());
+    made.message.set_task_id(effects.assignments.size());
     made.message.mutable_spec()->set_payload(std::string(size, 'x'));
   }
-  caf::anon_send(caf::actor_cast<caf::actor>(runtime->directory().dispatcher), std::move(batch));
+  push_to_sessions(*context, effects, std::chrono::steady_clock::now());
   settle();
   CHECK(worker.inbox->messages == std::vector<int>{2, 1, 1, 2});
   REQUIRE(worker.inbox->assignments.size() == 6);
