@@ -192,8 +192,8 @@ void add_event_commands(CLI::App& app, session& context) {
   auto* publishing = events->add_subcommand("publish", "Put an event of your own into the log; prints its number.");
   auto given = std::make_shared<publish_options>();
   publishing->add_option("name", given->name, "entity.past_tense, e.g. report.mailed")->required();
-  publishing->add_option("--task", given->task, "Task that it is about");
-  publishing->add_option("--plan", given->plan, "Plan that it is about");
+  publishing->add_option("--task", given->task, "Task that it is about (this or --plan)");
+  publishing->add_option("--plan", given->plan, "Plan that it is about (this or --task)");
   publishing->add_option("--message", given->message, "Text for people");
   publishing->add_option("--data", given->data, "Bytes for programs, at most 64 KiB");
   publishing->callback([&context, given] { context.action = [&context, given] { return publish(context, *given); }; });

@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "apps/hivectl/session.hpp"
+#include "apps/plan_files/nearest_name.hpp"
 
 namespace {
 
@@ -22,15 +23,62 @@ constexpr const char* footer =
     "13 already_exists; 14 failed_precondition; 15 resource_exhausted; 16 unavailable; 17 not_leader;\n"
     "18 deadline_exceeded; 19 permission_denied; 20 data_loss; 21 internal.";
 
-}  // namespace
+constexpr const char* leaf_footer =
+    "Every command also takes --endpoint HOST:PORT, --timeout TIME and -o table|json|yaml.\n"
+    "hivectl --help tells the exit statuses.";
 
-namespace {
+/// Each command ends its help with what is its own; the root's footer is not repeated.
+void set_footers(CLI::App& command) {
+  for (CLI::App* inner : command.get_subcommands({})) set_footers(*inner);
+  const bool is_leaf = command.get_subcommands({}).empty();
+  const std::string own = command.get_footer();
+  const bool takes_output = command.get_option_no_throw("--output") == nullptr;
+  if (is_leaf && takes_output) command.footer(own.empty() ? leaf_footer : own + "\n\n" + leaf_footer);
+}
+
+/// Names a word that stands where a command is expected and is none; empty if there is no such word.
+std::string describe_unknown_command(const CLI::App& root, const std::vector<std::string>& words) {
+  const CLI::App* group = &root;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (word.starts_with("-")) {
+      const CLI::Option* option = root.get_option_no_throw(word);
+      if (option != nullptr && option->get_items_expected_max() > 0) ++i;  // its value follows
+      continue;
+    }
+    std::vector<std::string> known;
+    const CLI::App* found = nullptr;
+    for (const CLI::App* command : group->get_subcommands({})) {
+      known.push_back(command->get_name());
+      if (command->get_name() == word) found = command;
+    }
+    if (known.empty()) return {};
+    if (found == nullptr) {
+      const std::string near = hive::plan_files::nearest_name(word, known);
+      std::string list;
+      for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
+      return "there is no command '" + word + "'" +
+             (near.empty() ? "; there are " + list : "; did you mean '" + near + "'?");
+    }
+    group = found;
+  }
+  return {};
+}
+
+/// "error: ..." and where to read on, as for failures of other kinds.
+std::string describe_usage_failure(const CLI::App* app, const CLI::Error& problem) {
+  std::string path = "hivectl";
+  for (const auto* inner = app; !inner->get_subcommands().empty();) {
+    inner = inner->get_subcommands().front();
+    path += " " + inner->get_name();
+  }
+  return std::string{"error: "} + problem.what() + "\nnext:  " + path + " --help\n";
+}
 
 int run(int argc, char** argv) {
   std::setlocale(LC_TIME, "C");
   hive::hivectl::session context;
   CLI::App app{about, "hivectl"};
-  app.footer(footer);
   app.require_subcommand(1);
   app.fallthrough();
   app.set_help_all_flag("--help-all", "Help of all commands");
@@ -48,9 +96,17 @@ int run(int argc, char** argv) {
   hive::hivectl::add_node_commands(app, context, HIVE_VERSION);
   hive::hivectl::add_completion_command(app, context);
 
+  set_footers(app);
+  app.footer(footer);
+  app.failure_message(describe_usage_failure);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {
+    if (problem.get_exit_code() != 0) {
+      const std::string unknown = describe_unknown_command(app, {argv + 1, argv + argc});
+      if (!unknown.empty()) return hive::hivectl::fail_usage(unknown, "hivectl --help");
+    }
     const int status = app.exit(problem);
     return status == 0 ? 0 : hive::hivectl::exit_usage;
   }

@@ -184,7 +184,7 @@ bool is_left_out(const Message& message, const FieldDescriptor& field) {
 
 void emit(YAML::Emitter& emitter, const json& value) {
   if (value.is_object()) {
-    emitter << YAML::BeginMap;
+    emitter << (value.empty() ? YAML::Flow : YAML::Block) << YAML::BeginMap;
     for (const auto& [key, item] : value.items()) {
       emitter << YAML::Key << key << YAML::Value;
       emit(emitter, item);

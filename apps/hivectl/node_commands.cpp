@@ -16,6 +16,10 @@ std::string counts_text(const v1::StatusResponse& status) {
   return text.empty() ? "none" : text;
 }
 
+std::string plural(std::uint64_t count, const std::string& noun) {
+  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
 int show_status(session& context) {
   const auto connection = context.connection();
   if (!connection) return context.failed_status;
@@ -33,7 +37,7 @@ int show_status(session& context) {
        {"slots", std::to_string(status->slots_used()) + " of " + std::to_string(status->slots_total()) + " used"},
        {"plans", counts_text(*status)},
        {"events", std::to_string(status->event_seq_first()) + " to " + std::to_string(status->event_seq_last()) + ", " +
-                      std::to_string(status->subscribers()) + " subscribers"},
+                      plural(status->subscribers(), "subscriber")},
        {"storage", byte_count(status->storage_used_bytes()) + " of " + byte_count(status->storage_map_bytes()) +
                        (status->is_storage_full() ? "  FULL: new work is refused" : "") + "  in " +
                        status->data_dir()}});
@@ -62,9 +66,10 @@ int check(session& context) {
     context.out.print(*checked);
   } else {
     context.out.print_line(
-        "checked " + std::to_string(checked->tasks()) + " tasks, " + std::to_string(checked->plans()) + " plans, " +
-        std::to_string(checked->workers()) + " workers, " + std::to_string(checked->events()) + " events: " +
-        (checked->violations().empty() ? "consistent" : std::to_string(checked->violations_size()) + " violations"));
+        "checked " + plural(checked->tasks(), "task") + ", " + plural(checked->plans(), "plan") + ", " +
+        plural(checked->workers(), "worker") + ", " + plural(checked->events(), "event") + ": " +
+        (checked->violations().empty() ? "consistent"
+                                       : plural(static_cast<std::uint64_t>(checked->violations_size()), "violation")));
     for (const std::string& violation : checked->violations()) context.out.print_line("  " + violation);
   }
   return checked->violations().empty() ? 0 : exit_status(errc::data_loss);

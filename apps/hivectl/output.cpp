@@ -29,6 +29,13 @@ std::size_t width_of(const std::string& text) {
       text.begin(), text.end(), [](char letter) { return (static_cast<unsigned char>(letter) & 0xC0) != 0x80; }));
 }
 
+/// What the terminal would take for a command becomes a blank.
+std::string without_controls(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char letter) { return letter < 0x20 || letter == 0x7F; }, ' ');
+  return text;
+}
+
 /// One line of bounded width; what the terminal would take for a command becomes a blank.
 std::string cell_text(const std::string& text) {
   std::string cell;
@@ -152,7 +159,7 @@ void output::print_fields(const std::vector<std::pair<std::string, std::string>>
   for (const auto& [name, value] : fields) {
     if (value.empty()) continue;
     std::cout << name << std::string(width - width_of(name) + 2, ' ')
-              << (name == "state" ? colored_state(value) : value) << "\n";
+              << (name == "state" ? colored_state(value) : without_controls(value)) << "\n";
   }
   std::cout << std::flush;
 }

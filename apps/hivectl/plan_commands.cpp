@@ -136,7 +136,9 @@ int show_status(session& context, const std::string& text, bool with_steps, bool
     for (const v1::StepView& step : *steps) {
       rows.rows.push_back({step.name(), name_of(step.state()), to_string(task_id{step.task_id()}),
                            std::to_string(step.attempt()), elapsed(step.started_unix_ms(), step.finished_unix_ms()),
-                           step.unmet_needs() > 0 ? std::to_string(step.unmet_needs()) + " steps" : "",
+                           step.unmet_needs() > 0
+                               ? std::to_string(step.unmet_needs()) + (step.unmet_needs() == 1 ? " step" : " steps")
+                               : "",
                            step.reason_text().empty() ? name_of(step.reason()) : step.reason_text()});
     }
     context.out.print_line("");
@@ -147,12 +149,13 @@ int show_status(session& context, const std::string& text, bool with_steps, bool
 
 int list_plans(session& context, const std::vector<std::string>& states, std::uint32_t limit) {
   v1::ListPlansRequest request;
-  for (std::string name : states) {
+  for (const std::string& given : states) {
+    std::string name = given;
     std::transform(name.begin(), name.end(), name.begin(), [](unsigned char letter) { return std::toupper(letter); });
     v1::PlanState state = v1::PLAN_STATE_UNSPECIFIED;
     if (!v1::PlanState_Parse("PLAN_STATE_" + name, &state) || state == v1::PLAN_STATE_UNSPECIFIED) {
       return fail(context, {errc::invalid_argument,
-                            "there is no state '" + name +
+                            "there is no state '" + given +
                                 "'; there are running, paused, failing, canceling, completed, failed, canceled",
                             "--state"});
     }
@@ -290,7 +293,9 @@ void add_list(CLI::App& plans, session& context) {
   auto* command = plans.add_subcommand("list", "List plans, newest first.");
   auto states = std::make_shared<std::vector<std::string>>();
   auto limit = std::make_shared<std::uint32_t>(100);
-  command->add_option("--state", *states, "Only these: running, paused, completed, failed, ...")
+  command
+      ->add_option("--state", *states,
+                   "Only these: running, paused, failing, canceling, completed, failed, canceled; separated by commas")
       ->delimiter(',')
       ->allow_extra_args(false);
   command->add_option("--limit", *limit, "At most so many (default 100)")->check(CLI::Range(1, 1'000'000));

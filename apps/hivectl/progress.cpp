@@ -17,7 +17,8 @@ constexpr std::chrono::milliseconds first_interval{20};
 constexpr std::chrono::milliseconds longest_interval{250};
 constexpr std::size_t running_steps_shown_max = 8;
 constexpr std::uint32_t steps_page = 1000;
-constexpr std::size_t bar_width = 30;
+constexpr std::size_t bar_width_max = 30;
+constexpr std::size_t bar_width_min = 5;
 
 /// Lines on stderr. On a terminal the next call draws over them; elsewhere only a changed first line is printed.
 class display {
@@ -42,12 +43,23 @@ class display {
     std::cerr << text << std::flush;
   }
 
+  /// How wide a bar fits into a line beside `letters` others.
+  [[nodiscard]] std::size_t bar_width(std::size_t letters) const {
+    if (!is_terminal_) return bar_width_max;
+    const std::size_t room = columns() > letters ? columns() - letters : 0;
+    return std::clamp(room, bar_width_min, bar_width_max);
+  }
+
  private:
-  /// A line that wraps would break the count of lines to go up.
-  static std::string cut(const std::string& line) {
+  static std::size_t columns() {
     winsize size{};
     const bool is_known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-    const std::size_t width = is_known ? size.ws_col : 80;
+    return is_known ? size.ws_col : 80;
+  }
+
+  /// A line that wraps would break the count of lines to go up.
+  static std::string cut(const std::string& line) {
+    const std::size_t width = columns();
     std::string shown;
     std::size_t letters = 0;
     for (const char letter : line) {
@@ -107,14 +119,19 @@ std::vector<std::string> running_steps(client& connection, plan_id id) {
   return lines;
 }
 
+/// Why a task waits is news; that a running one is executed is not.
+bool is_waiting(v1::TaskState state) {
+  return state == v1::TASK_STATE_SCHEDULED || state == v1::TASK_STATE_BLOCKED || state == v1::TASK_STATE_QUEUED;
+}
+
 std::string task_headline(const v1::Task& task) {
   const v1::TaskStatus& status = task.status();
   std::string line = to_string(task_id{task.id()}) + "  " + name_of(status.state());
-  if (!is_final(status.state()) && status.reason() != v1::REASON_UNSPECIFIED)
+  if (is_waiting(status.state()) && status.reason() != v1::REASON_UNSPECIFIED)
     line += " (" + name_of(status.reason()) + ")";
   if (status.attempt() > 1) line += "  attempt " + std::to_string(status.attempt());
   if (status.progress_ppm() > 0) {
-    line += "  " + progress_bar(status.progress_ppm() / 1e6, bar_width) + " " +
+    line += "  " + progress_bar(status.progress_ppm() / 1e6, bar_width_max) + " " +
             std::to_string(status.progress_ppm() / 10'000) + "%";
   }
   if (!status.progress_message().empty()) line += "  " + status.progress_message();
@@ -163,10 +180,13 @@ result<v1::Plan> watch_plan(client& connection, plan_id id, std::int64_t limit_m
     const v1::Plan& plan = status->plan();
     const double share =
         plan.spec().step_count() == 0 ? 0 : double(plan.status().steps_final()) / plan.spec().step_count();
-    const std::string line = to_string(id) + "  " + name_of(plan.status().state()) + "  " +
-                             progress_bar(share, bar_width) + " " + describe_counts(plan);
+    const std::string who = to_string(id) + "  " + name_of(plan.status().state()) + "  ";
+    const std::string counts = " " + describe_counts(plan);
+    const std::string took = "  " + elapsed(plan.status().created_unix_ms(), plan.status().finished_unix_ms());
+    constexpr std::size_t brackets_and_margin = 4;
+    const std::size_t width = screen.bar_width(who.size() + counts.size() + took.size() + brackets_and_margin);
     const bool is_over = is_final(plan.status().state());
-    screen.draw(line, "  " + elapsed(plan.status().created_unix_ms(), plan.status().finished_unix_ms()),
+    screen.draw(who + progress_bar(share, width) + counts, took,
                 screen.is_live() && !is_over ? running_steps(connection, id) : std::vector<std::string>{});
     if (is_over) return plan;
     if (!next.wait()) return limit_is_over(to_string(id));

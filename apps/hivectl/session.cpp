@@ -65,6 +65,7 @@ std::shared_ptr<client> session::connection() {
     failed_status = fail(*this, logging.failure());
     return nullptr;
   }
+  is_node_asked = true;
   auto connected = connect(*settings);
   if (!connected) {
     failed_status = fail(*this, connected.failure());
@@ -83,7 +84,7 @@ std::shared_ptr<client> session::connection() {
 int fail(const session& from, const error& failure) {
   std::cout << std::flush;
   std::cerr << "error: " << to_string(failure) << "\n";
-  const std::string next = next_step(failure.code, from.endpoint.empty() ? "the default address" : from.endpoint);
+  const std::string next = from.is_node_asked ? next_step(failure.code, from.endpoint) : std::string{};
   if (!next.empty()) std::cerr << "next:  " << next << "\n";
   return exit_status(failure.code);
 }

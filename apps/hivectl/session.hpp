@@ -30,6 +30,8 @@ struct session {
   /// then says how to exit.
   std::shared_ptr<client> connection();
   int failed_status = 0;
+  /// False while all that can fail is local, such as reading a file: advice about the node would mislead.
+  bool is_node_asked = false;
 
  private:
   std::shared_ptr<client> client_;

@@ -50,6 +50,19 @@ result<void> set_durations(const create_task_options& options, v1::TaskSpec& spe
   return {};
 }
 
+/// Words of a command line as a title, so that lists say more than "process".
+std::string title_of(const std::vector<std::string>& command) {
+  constexpr std::size_t title_bytes_max = 60;
+  std::string title;
+  for (const std::string& word : command) title += (title.empty() ? "" : " ") + word;
+  std::replace_if(
+      title.begin(), title.end(), [](unsigned char letter) { return letter < 0x20 || letter == 0x7F; }, ' ');
+  if (title.size() <= title_bytes_max) return title;
+  std::size_t end = title_bytes_max;
+  while (end > 0 && (static_cast<unsigned char>(title[end]) & 0xC0) == 0x80) --end;  // no half letter
+  return title.substr(0, end) + "...";
+}
+
 /// Exit status of a task that was waited for.
 int status_of(const v1::Task& task) {
   return task.status().state() == v1::TASK_STATE_COMPLETED ? 0 : exit_not_completed;
@@ -89,12 +102,17 @@ void print_task(const session& context, const v1::Task& task) {
       {"ran", has_run ? elapsed(status.started_unix_ms(), status.finished_unix_ms()) : ""},
       {"due", status.due_unix_ms() > 0 ? short_time(status.due_unix_ms()) : ""},
       {"progress", status.progress_ppm() > 0
-                       ? std::to_string(status.progress_ppm() / 10'000) + "% " + status.progress_message()
+                       ? std::to_string(status.progress_ppm() / 10'000) + "%" +
+                             (status.progress_message().empty() ? "" : "  ") + status.progress_message()
                        : ""},
       {"payload", spec.payload().empty() ? "" : byte_count(spec.payload().size()) + " " + spec.content_type()},
       {"result", status.has_result() ? byte_count(task.result().payload().size()) + " " + task.result().content_type() +
                                            "  (hivectl task result " + to_string(task_id{task.id()}) + ")"
                                      : ""},
+      {"logs", status.log_bytes() > 0
+                   ? byte_count(status.log_bytes()) + (status.log_truncated() ? " (truncated)" : "") +
+                         "  (hivectl task logs " + to_string(task_id{task.id()}) + ")"
+                   : ""},
   });
 }
 
@@ -109,9 +127,10 @@ table task_table(const google::protobuf::RepeatedPtrField<v1::Task>& tasks) {
   return rows;
 }
 
-/// Does `change` to each id; prints a line each and answers the status of the last failure.
+/// Does `change` to each id; prints a line each, with the state or the word `done`, and answers the status of the last
+/// failure.
 template <class Change>
-int change_each(session& context, const std::vector<std::string>& ids, Change change) {
+int change_each(session& context, const std::vector<std::string>& ids, Change change, const std::string& done = {}) {
   int status = 0;
   for (const std::string& text : ids) {
     const auto id = parse_task_id(text);
@@ -125,7 +144,8 @@ int change_each(session& context, const std::vector<std::string>& ids, Change ch
     if (!changed) {
       status = fail(context, changed.failure());
     } else if (context.out.is_table()) {
-      context.out.print_line(to_string(*id) + "  " + context.out.colored_state(name_of(changed->state)));
+      const std::string word = done.empty() ? name_of(changed->state) : done;
+      context.out.print_line(to_string(*id) + "  " + context.out.colored_state(word));
     } else {
       v1::TaskResultItem item;
       item.set_task_id(id->value);
@@ -139,7 +159,8 @@ int change_each(session& context, const std::vector<std::string>& ids, Change ch
 
 result<v1::ListTasksRequest> make_list_request(const list_tasks_options& options) {
   v1::ListTasksRequest request;
-  for (std::string name : options.states) {
+  for (const std::string& given : options.states) {
+    std::string name = given;
     std::transform(name.begin(), name.end(), name.begin(), [](unsigned char letter) { return std::toupper(letter); });
     if (name == "PENDING") {
       for (const auto state : {v1::TASK_STATE_SCHEDULED, v1::TASK_STATE_BLOCKED, v1::TASK_STATE_QUEUED})
@@ -149,7 +170,7 @@ result<v1::ListTasksRequest> make_list_request(const list_tasks_options& options
     v1::TaskState state = v1::TASK_STATE_UNSPECIFIED;
     if (!v1::TaskState_Parse("TASK_STATE_" + name, &state) || state == v1::TASK_STATE_UNSPECIFIED) {
       return error{errc::invalid_argument,
-                   "there is no state '" + name +
+                   "there is no state '" + given +
                        "'; there are pending, scheduled, blocked, queued, leased, running, completed, "
                        "failed, canceled, skipped",
                    "--state"};
@@ -184,7 +205,7 @@ result<v1::TaskSpec> make_spec(const create_task_options& options) {
     return error{errc::invalid_argument, "give either --type TYPE, or a command after -- (type process)", "--type"};
   }
   spec.set_type(options.type.empty() ? "process" : options.type);
-  spec.set_title(options.title);
+  spec.set_title(options.title.empty() ? title_of(options.command) : options.title);
   spec.set_priority(options.priority);
   spec.set_content_type(options.content_type);
   spec.set_idempotency_key(options.key);
@@ -271,7 +292,8 @@ int list_tasks(session& context, const list_tasks_options& options) {
     return 0;
   }
   context.out.print(task_table(all.tasks()));
-  if (!all.next_page_token().empty()) std::cerr << "there are more; raise --limit (now " << options.limit << ")\n";
+  if (!all.next_page_token().empty())
+    std::cerr << "there are more: raise --limit (now " << options.limit << "), or see the last ones with --newest\n";
   return 0;
 }
 
@@ -289,7 +311,8 @@ int retry_tasks(session& context, const std::vector<std::string>& ids) {
 }
 
 int purge_tasks(session& context, const std::vector<std::string>& ids) {
-  return change_each(context, ids, [](client& connection, task_id id) { return connection.purge_task(id); });
+  return change_each(
+      context, ids, [](client& connection, task_id id) { return connection.purge_task(id); }, "purged");
 }
 
 int print_result(session& context, const std::string& text, bool is_stdout_only) {
@@ -372,7 +395,6 @@ int explain_task(session& context, const std::string& text) {
                          why->summary());
   for (const std::string& detail : why->details()) context.out.print_line("  - " + detail);
   if (why->due_unix_ms() > 0) context.out.print_line("  - until " + short_time(why->due_unix_ms()));
-  if (why->tasks_ahead() > 0) context.out.print_line("  - " + std::to_string(why->tasks_ahead()) + " tasks go first");
   return 0;
 }
 

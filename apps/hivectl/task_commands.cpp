@@ -7,7 +7,7 @@ void add_create(CLI::App& tasks, session& context) {
   auto* command = tasks.add_subcommand("create", "Create a task; prints its id.");
   auto options = std::make_shared<create_task_options>();
   command->add_option("--type", options->type, "Handler that executes it; not needed with a command");
-  command->add_option("--title", options->title, "For people, at most 256 bytes");
+  command->add_option("--title", options->title, "For people, at most 256 bytes (default: the command)");
   command->add_option("--payload", options->payload, "Text, @FILE, or - for the standard input");
   command->add_option("--content-type", options->content_type, "Of the payload (default application/json)");
   command->add_option("--priority", options->priority, "Higher goes first; first in, first out within one (default 0)");
@@ -38,7 +38,8 @@ void add_list(CLI::App& tasks, session& context) {
   auto options = std::make_shared<list_tasks_options>();
   command
       ->add_option("--state", options->states,
-                   "Only these: pending (scheduled, blocked or queued), running, failed, ...")
+                   "Only these: pending (scheduled, blocked or queued), leased, running, completed, failed, canceled, "
+                   "skipped; separated by commas")
       ->delimiter(',')
       ->allow_extra_args(false);
   command->add_option("--type", options->type, "Only this type");

@@ -129,7 +129,7 @@ result<std::string> read_file_text(const std::string& path) {
     }
     text.write(part.data(), from.gcount());
   }
-  if (from.bad()) return error{errc::unavailable, path + ": cannot be read (is it a folder?)", {}};
+  if (from.bad()) return error{errc::invalid_argument, path + ": cannot be read (is it a folder?)", {}};
   return text.str();
 }
 

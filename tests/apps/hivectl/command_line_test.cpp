@@ -33,7 +33,9 @@ TEST_CASE("wrong command lines are refused before anything is sent, each with it
   const std::vector<command_line> lines = {
       {{}, 2, "A subcommand is required"},
       {{"task"}, 2, "A subcommand is required"},
-      {{"tsak", "list"}, 2, "A subcommand is required"},
+      {{"tsak", "list"}, 2, "there is no command 'tsak'; there are task, plan"},
+      {{"-o", "json", "task", "crate"}, 2, "there is no command 'crate'; did you mean 'create'?"},
+      {{"frobnicate"}, 2, "there is no command 'frobnicate'; there are task, plan"},
       {{"task", "get"}, 2, "id is required"},
       {{"task", "get", "1", "2"}, 2, "2"},
       {{"-o", "xml", "status"}, 2, "xml"},
@@ -58,9 +60,9 @@ TEST_CASE("wrong command lines are refused before anything is sent, each with it
       {{"task", "create", "--type", "t", "--worker-label", "=x"}, invalid_argument, "KEY=VALUE"},
       {{"task", "create", "--type", "t", "--delay", "5"}, invalid_argument, "--delay must be a duration"},
       {{"task", "create", "--type", "t", "--payload", "@/no/file"}, invalid_argument, "cannot be opened"},
-      {{"task", "list", "--state", "done"}, invalid_argument, "there is no state 'DONE'"},
+      {{"task", "list", "--state", "done"}, invalid_argument, "there is no state 'done'"},
       {{"task", "list", "--plan", "x"}, invalid_argument, "--plan"},
-      {{"plan", "list", "--state", "queued"}, invalid_argument, "there is no state 'QUEUED'"},
+      {{"plan", "list", "--state", "queued"}, invalid_argument, "there is no state 'queued'"},
       {{"plan", "submit", "/no/plan.yaml"}, 12, "cannot be opened"},
       {{"plan", "submit", "--from", "wfformat", "--time-scale", "-1", "/dev/null"}, invalid_argument, "time scale"},
       {{"plan", "submit", "/dev/null"}, invalid_argument, "the plan is empty"},
@@ -115,6 +117,24 @@ TEST_CASE("help teaches, and completion scripts are valid for their shell") {
   const auto completed = executor::run_process(payload, {}, {}, {});
   REQUIRE(completed.has_value());
   CHECK(completed->stdout_text == "submit\n");
+  payload.argv.back() =
+      "source /dev/stdin; complete_words() { COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _hivectl; "
+      "echo \"${COMPREPLY[*]}\"; }\n"
+      "complete_words hivectl -o ''; complete_words hivectl plan graph -o ''; complete_words hivectl -o json wor\n"
+      "complete_words hivectl task list --state fa; complete_words hivectl completion ''\n"
+      "complete_words hivectl task create -- task";
+  const auto values = executor::run_process(payload, {}, {}, {});
+  REQUIRE(values.has_value());
+  CHECK(values->stderr_text.empty());
+  CHECK(values->stdout_text == "table json yaml\ndot mermaid\nworker\nfailed\nbash zsh\n\n");
+}
+
+TEST_CASE("a local mistake gives no advice about the node, and each help ends with its own words") {
+  CHECK(run("hivectl", {"plan", "submit", "/no/plan.yaml"}).stderr_text.find("next:") == std::string::npos);
+  CHECK(run("hivectl", {"task", "get"}).stderr_text.find("next:  hivectl task get --help") != std::string::npos);
+  const std::string help = run("hivectl", {"task", "get", "--help"}).stdout_text;
+  CHECK(help.find("Every command also takes --endpoint") != std::string::npos);
+  CHECK(help.find("Begin with") == std::string::npos);
 }
 
 TEST_CASE("a graph of a plan file needs no node") {
