@@ -100,7 +100,9 @@ void worker_registry_state::on_opened(const session_opened& opened) {
     by_actor.erase(caf::actor_cast<caf::actor_addr>(older));
     if (older != opened.actor) {
       v1::SessionEnded ended;
-      ended.set_why("a newer session of this worker was opened");
+      ended.set_why("a newer session of this worker was opened; do two processes use its name?");
+      config::logger(name)->warn("a connected worker is replaced by a newer session worker={} name={} session={}",
+                                 to_string(worker), opened.worker.spec().name(), opened.worker.session());
       self->send(caf::actor_cast<worker_session_actor>(older), std::move(ended));
     }
   }

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <set>
 
+#include <spdlog/logger.h>
 #include <caf/make_message.hpp>
 
 #include "client/channel.hpp"
+#include "config/logging.hpp"
 
 namespace hive {
 namespace {
@@ -17,6 +19,7 @@ constexpr milliseconds register_pause_min{50};
 constexpr milliseconds register_pause_max{2'000};
 constexpr milliseconds heartbeat_timeout{5'000};
 constexpr milliseconds goodbye_timeout{2'000};
+constexpr const char* component = "worker";
 
 /// The same registration will be refused again.
 bool is_refused_for_good(errc code) {
@@ -82,12 +85,17 @@ void worker_session::add_running(List& list) const {
 void worker_session::on_link_up(const link_session_ptr&) { register_now(); }
 
 void worker_session::on_link_down(const error& why) {
+  bool was_registered = false;
   {
     std::lock_guard lock(mutex_);
+    was_registered = link_session_ != nullptr;
     link_session_ = nullptr;
     if (status_ == worker_status::active) status_ = worker_status::connecting;
     if (link_->last_trouble().is_refused) refusal_ = why;
   }
+  if (was_registered)
+    config::logger(component)->warn("lost the connection to {}: {}; trying again", options_.connection.endpoint,
+                                    why.message);
   changed_.notify_all();
   port_->fail_all({errc::unavailable, why.message, {}});
   if (link_->last_trouble().is_refused) finish();
@@ -138,6 +146,7 @@ void worker_session::on_registered(const link_session_ptr& session, result<v1::R
       pause = register_pause_;
       register_pause_ = std::min(register_pause_ * 2, register_pause_max);
     }
+    config::logger(component)->warn("the node did not register {}: {}", options_.name, to_string(reply.failure()));
     if (is_refused_for_good(reply.failure().code)) return finish();
     return register_after(pause);
   }
@@ -165,6 +174,9 @@ void worker_session::on_registered(const link_session_ptr& session, result<v1::R
     early_.clear();
     for (const auto& assignment : early) accept(lock, assignment);
   }
+  config::logger(component)->info("registered worker={} name={} session={} slots={} node={}",
+                                  to_string(worker_id{reply->worker().id()}), options_.name, reply->worker().session(),
+                                  options_.slots, options_.connection.endpoint);
   changed_.notify_all();
   if (must_drain) request_drain();
   link_->shared().timers().after(heartbeat_interval_, [weak = weak_from_this(), generation] {
@@ -245,6 +257,13 @@ void worker_session::on_push(const caf::message& content) {
     return;
   }
   if (content.match_elements<v1::SessionEnded>()) {
+    const bool is_leaving = [this] {
+      std::lock_guard lock(mutex_);
+      return is_deregistering_;
+    }();
+    if (!is_leaving)
+      config::logger(component)->warn("the node ended the session of {}: {}", options_.name,
+                                      content.get_as<v1::SessionEnded>(0).why());
     lock_type lock(mutex_);
     if (link_session_) session_ended(lock);
   }

@@ -155,7 +155,8 @@ void explain_queued(const subject& on, const std::function<worker_liveness(worke
   if (!fit.unavailable_names.empty()) on.add("Fitting but not available: " + join(fit.unavailable_names) + ".");
   if (ahead > 0) {
     on.add((ahead == tasks_ahead_max ? "At least " : "") + plural(ahead, "task") +
-           " that ask for the same go first (higher priority, or older).");
+           (ahead == 1 ? " that asks for the same goes" : " that ask for the same go") +
+           " first (higher priority, or older).");
   }
   if (on.status.plan_id() != 0) {
     const auto plan = read_plan_status(on.tables, on.status.plan_id());

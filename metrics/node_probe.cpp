@@ -220,8 +220,9 @@ result<std::uint16_t> node_probe::serve(const std::string& host, std::uint16_t p
     exposer->RegisterCollectable(state_->registry);
     state_->exposer = std::move(exposer);
     return static_cast<std::uint16_t>(ports.front());
-  } catch (const std::exception& failure) {
-    return error{errc::unavailable, "cannot serve metrics at " + address + ": " + failure.what(), {}};
+  } catch (const std::exception&) {  // it knows no reason but "null context"
+    return error{errc::unavailable, "cannot serve metrics at " + address + ": the port is in use, or may not be taken",
+                 "node.metrics_listen"};
   }
 }
 

@@ -123,6 +123,22 @@ int fail(const error& failure) {
   return exit_status(failure.code);
 }
 
+/// Tells a person, once each, that there is no node yet (with the reason), and that there is one.
+void announce_connection(client& connection, const std::string& node, const std::string& who,
+                         const std::stop_token& stop) {
+  constexpr milliseconds slice{200};
+  constexpr int slices_of_patience = 5;
+  for (int tries = 1; !stop.stop_requested(); ++tries) {
+    const auto hello = connection.wait_connected(slice);
+    if (hello) {
+      std::cerr << "hive-worker: connected to " + node + " as " + who + "\n";
+      return;
+    }
+    if (tries == slices_of_patience)
+      std::cerr << "hive-worker: " + hello.failure().message + "; keeps trying (is hived running there?)\n";
+  }
+}
+
 int run(const worker_arguments& arguments) {
   auto options = make_options(arguments);
   if (!options) return fail(options.failure());
@@ -135,10 +151,16 @@ int run(const worker_arguments& arguments) {
   const auto connection = connect(options->connection);
   if (!connection) return fail(connection.failure());
 
+  const std::string who =
+      options->name + " with " + std::to_string(options->slots) + (options->slots == 1 ? " slot" : " slots");
+  const std::string node = options->connection.endpoint;
   worker process_worker{std::move(*options)};
   process_worker.on("process",
                     [&](task_context& task) { return execute(task, **connection, milliseconds{*kill_grace_ms}); });
+  const std::jthread announcer{
+      [&](const std::stop_token& stop) { announce_connection(**connection, node, who, stop); }};
   if (const auto ended = process_worker.run(); !ended) return fail(ended.failure());
+  std::cerr << "hive-worker: stopped\n";
   return 0;
 }
 

@@ -186,6 +186,7 @@ result<void> serve(const config::node_config& settings, persistence::store& stor
   if (!runtime) return runtime.failure();
   collect_on_scrape(probe, context);
   std::uint16_t metrics_port = 0;
+  std::string metrics_address = "none";
   if (!settings.node.metrics_listen.empty()) {
     const auto address = parse_loopback(settings.node.metrics_listen, "node.metrics_listen");
     const auto bound = address ? probe.serve(address->host, address->port) : result<std::uint16_t>(address.failure());
@@ -194,18 +195,20 @@ result<void> serve(const config::node_config& settings, persistence::store& stor
       return bound.failure();
     }
     metrics_port = *bound;
+    metrics_address = address->host + ":" + std::to_string(metrics_port);
   }
   const auto port = system.middleman().publish((*runtime)->front(), clients->port, clients->host.c_str(), true);
   result<void> done;
   if (!port) {
-    done = error{errc::unavailable,
-                 "cannot listen on " + settings.node.listen + ": " + to_string(to_error(port.error())), "node.listen"};
+    done =
+        error{errc::unavailable,
+              "cannot listen on " + settings.node.listen + ": the port is in use, or may not be taken", "node.listen"};
   } else {
     done = write_ports(settings.node.data_dir, *port, metrics_port);
   }
   if (done) {
     config::logger("node")->info("serving clients={}:{} metrics={} data_dir={} version={}", clients->host, *port,
-                                 metrics_port, settings.node.data_dir, HIVE_VERSION);
+                                 metrics_address, settings.node.data_dir, HIVE_VERSION);
     notify_service_manager("READY=1");
     int signal = 0;
     sigwait(&signals, &signal);
