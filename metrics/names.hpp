@@ -26,7 +26,8 @@ inline constexpr const char* version = "version";  // of hive
 }  // namespace label
 
 // Counters, by type.
-inline constexpr metric tasks_created{"hive_tasks_created_total", "Tasks created."};
+inline constexpr metric tasks_created{"hive_tasks_created_total",
+                                      "Tasks created by a request of their own; steps of plans are not counted."};
 inline constexpr metric tasks_completed{"hive_tasks_completed_total", "Tasks that completed."};
 inline constexpr metric tasks_failed{"hive_tasks_failed_total", "Tasks that failed for good."};
 inline constexpr metric tasks_retried{"hive_tasks_retried_total", "Attempts that failed and were scheduled again."};
