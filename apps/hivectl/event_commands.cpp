@@ -43,11 +43,6 @@ result<v1::EventFilter> make_filter(const tail_options& options) {
     if (!id) return id.failure();
     filter.add_plan_ids(id->value);
   }
-  for (const std::string& text : options.workers) {
-    const auto id = parse_worker_id(text, "--worker");
-    if (!id) return id.failure();
-    filter.add_worker_ids(id->value);
-  }
   return filter;
 }
 
@@ -106,10 +101,15 @@ int read_all(session& context, client& connection, const tail_options& options, 
 }
 
 int tail(session& context, const tail_options& options) {
-  const auto filter = make_filter(options);
+  auto filter = make_filter(options);
   if (!filter) return fail(context, filter.failure());
   const auto connection = context.connection();
   if (!connection) return context.failed_status;
+  for (const std::string& text : options.workers) {
+    const auto worker = find_worker_id(*connection, text);
+    if (!worker) return fail(context, worker.failure());
+    filter->add_worker_ids(worker->value);
+  }
   if (options.is_ending) return read_all(context, *connection, options, *filter);
 
   subscribe_options wanted;
@@ -177,7 +177,7 @@ void add_event_commands(CLI::App& app, session& context) {
       ->allow_extra_args(false);
   tailing->add_option("--task", options->tasks, "Only of this task")->allow_extra_args(false);
   tailing->add_option("--plan", options->plans, "Only of this plan and its steps")->allow_extra_args(false);
-  tailing->add_option("--worker", options->workers, "Only of this worker")->allow_extra_args(false);
+  tailing->add_option("--worker", options->workers, "Only of this worker (its id or name)")->allow_extra_args(false);
   tailing->add_option("--type", options->types, "Only of tasks of this type")->allow_extra_args(false);
   auto* after = tailing->add_option("--after", options->after, "Begin after this event number, then go on live");
   tailing->add_flag("--from-start", options->is_from_start, "Begin with the oldest event that is kept")

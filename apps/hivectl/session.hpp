@@ -42,6 +42,11 @@ int fail(const session& from, const error& failure);
 /// A command line that cannot work: status 2.
 int fail_usage(const std::string& message, const std::string& next);
 
+/// A worker by id, or by name when the text is not an id.
+result<v1::Worker> find_worker(client& connection, const std::string& text);
+/// The same where the id is enough: the worker itself may be forgotten already.
+result<worker_id> find_worker_id(client& connection, const std::string& text);
+
 /// Takes "key=value".
 result<v1::Label> parse_label(const std::string& text, const std::string& field);
 /// A duration option; "" gives 0.

@@ -187,11 +187,6 @@ result<v1::ListTasksRequest> make_list_request(const list_tasks_options& options
     if (!id) return id.failure();
     request.set_plan_id(id->value);
   }
-  if (!options.worker.empty()) {
-    const auto id = parse_worker_id(options.worker, "--worker");
-    if (!id) return id.failure();
-    request.set_worker_id(id->value);
-  }
   request.set_type(options.type);
   request.set_newest_first(options.is_newest_first);
   return request;
@@ -276,6 +271,11 @@ int list_tasks(session& context, const list_tasks_options& options) {
   if (!request) return fail(context, request.failure());
   const auto connection = context.connection();
   if (!connection) return context.failed_status;
+  if (!options.worker.empty()) {
+    const auto worker = find_worker_id(*connection, options.worker);
+    if (!worker) return fail(context, worker.failure());
+    request->set_worker_id(worker->value);
+  }
   constexpr std::uint32_t page_max = 1000;
   v1::ListTasksResponse all;
   while (static_cast<std::uint32_t>(all.tasks_size()) < options.limit) {

@@ -45,7 +45,7 @@ void add_list(CLI::App& tasks, session& context) {
   command->add_option("--type", options->type, "Only this type");
   command->add_option("--label", options->labels, "KEY=VALUE; all must match")->allow_extra_args(false);
   command->add_option("--plan", options->plan, "Only steps of this plan");
-  command->add_option("--worker", options->worker, "Only tasks of this worker");
+  command->add_option("--worker", options->worker, "Only tasks that this worker holds now (its id or name)");
   command->add_option("--limit", options->limit, "At most so many (default 100)")->check(CLI::Range(1, 1'000'000));
   command->add_flag("--newest", options->is_newest_first, "Newest first");
   command->footer("Example:\n  hivectl task list --state failed,canceled --newest --limit 20");

@@ -3,12 +3,6 @@
 namespace hive::hivectl {
 namespace {
 
-/// By id, or by name when the text is not an id.
-result<v1::Worker> find_worker(client& connection, const std::string& text) {
-  const auto id = parse_worker_id(text);
-  return id ? connection.get_worker(*id) : connection.get_worker(text);
-}
-
 std::string joined(const google::protobuf::RepeatedPtrField<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : ",") + name;
@@ -99,6 +93,18 @@ int drain_worker(session& context, const std::string& text, bool is_undone) {
 }
 
 }  // namespace
+
+result<v1::Worker> find_worker(client& connection, const std::string& text) {
+  const auto id = parse_worker_id(text);
+  return id ? connection.get_worker(*id) : connection.get_worker(text);
+}
+
+result<worker_id> find_worker_id(client& connection, const std::string& text) {
+  if (const auto id = parse_worker_id(text)) return id;
+  const auto worker = connection.get_worker(text);
+  if (!worker) return worker.failure();
+  return worker_id{worker->id()};
+}
 
 void add_worker_commands(CLI::App& app, session& context) {
   auto* workers = app.add_subcommand("worker", "See and drain workers.");
