@@ -2,6 +2,8 @@
 
 namespace hive {
 
+error node_is_stopping() { return {errc::unavailable, "the node is stopping", {}}; }
+
 result<void> check_batch_size(int items, const std::string& field) {
   if (items == 0) return error{errc::invalid_argument, "a batch needs at least one item", field};
   if (static_cast<std::uint32_t>(items) > batch_items_max) {
@@ -14,7 +16,7 @@ result<void> check_batch_size(int items, const std::string& field) {
 }
 
 result<void> admit(const service_context& context, ledger_request& request, std::uint64_t bytes, bool is_ending_work) {
-  if (context.is_stopping) return error{errc::unavailable, "the node is stopping", {}};
+  if (context.is_stopping) return node_is_stopping();
   const std::uint64_t bytes_max = message_bytes_max(context.limits);
   if (bytes > bytes_max) {
     return error{

@@ -22,6 +22,9 @@ inline caf::error refuse(const service_context& context, std::string_view actor,
   return make_error(failure);
 }
 
+/// unavailable: clients try again, here after a restart or elsewhere.
+error node_is_stopping();
+
 /// invalid_argument if the batch is empty or too long; `field` names the repeated field.
 result<void> check_batch_size(int items, const std::string& field);
 

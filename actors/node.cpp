@@ -12,13 +12,44 @@ constexpr auto check_time_max = std::chrono::minutes(10);
 
 using checker_actor = caf::typed_actor<caf::replies_to<v1::CheckRequest>::with<v1::CheckResponse>>;
 
+/// A snapshot whose scans come to an end when the node stops: a walk over a large store must not hold it up.
+class stoppable_reader final : public core::table_reader {
+ public:
+  stoppable_reader(const core::table_reader& tables, const service_context& context)
+      : tables_(tables), context_(context) {}
+
+  [[nodiscard]] std::optional<std::string_view> get(core::table where, std::string_view key) const override {
+    return tables_.get(where, key);
+  }
+  void scan(core::table where, std::string_view from, const core::scan_visitor& visit) const override {
+    tables_.scan(where, from, stopping(visit));
+  }
+  void scan_back(core::table where, std::string_view before, const core::scan_visitor& visit) const override {
+    tables_.scan_back(where, before, stopping(visit));
+  }
+  [[nodiscard]] std::uint64_t size(core::table where) const override { return tables_.size(where); }
+
+ private:
+  [[nodiscard]] core::scan_visitor stopping(const core::scan_visitor& visit) const {
+    return [this, &visit](std::string_view key, std::string_view value) {
+      return !context_.is_stopping && visit(key, value);
+    };
+  }
+
+  const core::table_reader& tables_;
+  const service_context& context_;
+};
+
 /// Walks all tables once, on its own thread, and ends.
 checker_actor::behavior_type checker(checker_actor::pointer self, service_context_ptr context) {
   return {
       guarded(self,
               [self, context = std::move(context)](const v1::CheckRequest&) -> caf::result<v1::CheckResponse> {
                 self->quit();
-                return core::check(*context->store->read());
+                const auto snapshot = context->store->read();
+                auto found = core::check(stoppable_reader(*snapshot, *context));
+                if (context->is_stopping) return make_error(node_is_stopping());  // it has not seen everything
+                return found;
               }),
   };
 }
@@ -51,7 +82,7 @@ caf::result<v1::HelloResponse, node_directory> node_state::on_hello(const v1::He
                        std::to_string(request.protocol_version()),
                    "protocol_version"});
   }
-  if (context->is_stopping) return refuse(*context, name, {errc::unavailable, "the node is stopping", {}});
+  if (context->is_stopping) return refuse(*context, name, node_is_stopping());
   v1::HelloResponse response;
   response.set_protocol_version(protocol_version);
   response.set_version(context->version);
@@ -68,22 +99,29 @@ caf::result<v1::HelloResponse, node_directory> node_state::on_hello(const v1::He
 }
 
 caf::result<v1::CheckResponse> node_state::on_check() {
-  if (is_checking) {
+  if (context->is_stopping) return refuse(*context, name, node_is_stopping());
+  if (check) {
     return refuse(*context, name, {errc::resource_exhausted, "a check is under way: try again when it is done", {}});
   }
-  is_checking = true;
-  auto promise = self->make_response_promise<v1::CheckResponse>();
+  check = self->make_response_promise<v1::CheckResponse>();
+  auto promise = *check;
   self->request(self->spawn<caf::detached>(checker, context), check_time_max, v1::CheckRequest{})
       .then(
           [this, promise](v1::CheckResponse& response) mutable {
-            is_checking = false;
+            check.reset();
             promise.deliver(std::move(response));
           },
           [this, promise](caf::error& failure) mutable {
-            is_checking = false;
+            check.reset();
             promise.deliver(std::move(failure));
           });
   return promise;
+}
+
+void node_state::on_exit(const caf::exit_msg& message) {
+  if (check) check->deliver(make_error(node_is_stopping()));
+  check.reset();
+  self->quit(message.reason);
 }
 
 node_actor::behavior_type node(node_actor::stateful_pointer<node_state> self, service_context_ptr context,
@@ -92,6 +130,7 @@ node_actor::behavior_type node(node_actor::stateful_pointer<node_state> self, se
   state.self = self;
   state.context = std::move(context);
   state.directory = std::move(directory);
+  self->set_exit_handler([&state](const caf::exit_msg& message) { state.on_exit(message); });
   return {
       guarded(self, [&state](const v1::HelloRequest& request) { return state.on_hello(request); }),
       guarded(self,

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
+#include <caf/typed_response_promise.hpp>
 
 #include "actors/local_messages.hpp"
 #include "actors/service_context.hpp"
@@ -17,11 +19,13 @@ struct node_state {
 
   caf::result<v1::HelloResponse, node_directory> on_hello(const v1::HelloRequest& request);
   caf::result<v1::CheckResponse> on_check();
+  /// Answers whoever waits for a check: the node ends now.
+  void on_exit(const caf::exit_msg& message);
 
   pointer self = nullptr;
   service_context_ptr context;
   node_directory directory;
-  bool is_checking = false;
+  std::optional<caf::typed_response_promise<v1::CheckResponse>> check;  // under way
 };
 
 node_actor::behavior_type node(node_actor::stateful_pointer<node_state> self, service_context_ptr context,

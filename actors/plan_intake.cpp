@@ -42,8 +42,8 @@ void finish(intake_pointer self, bool is_replay) {
   self->quit();
 }
 
-// One command at a time is under way for a plan, so an intake needs no share of the admission limits: plan_supervisor
-// bounds the intakes, and a part is at most chunk_bytes_max.
+// One command at a time is under way for a plan, so its commands need no share of the admission limits beyond the one
+// that plan_supervisor holds for the whole plan: it bounds the intakes, and a part is at most chunk_bytes_max.
 auto send_command(intake_pointer self, v1::Command&& command) {
   auto change = std::make_shared<ledger_request>();
   change->commands.push_back(std::move(command));
@@ -78,6 +78,11 @@ void drop_staged(intake_pointer self) {
 void append_next(intake_pointer self) {
   auto& state = self->state;
   v1::Command command;
+  if (state.context->is_stopping) {
+    drop_staged(self);
+    finish(self, make_error(node_is_stopping()));
+    return;
+  }
   if (state.next_step == state.commands.steps.size()) {
     command.mutable_commit_plan()->set_plan_id(state.plan);
     submit(self, std::move(command), [self](const v1::Outcome&) { finish(self, false); });
@@ -193,6 +198,10 @@ plan_intake_actor::behavior_type plan_intake(intake_pointer self, service_contex
         }
         self->state.commands = std::move(*prepared);
         self->state.promise = self->make_response_promise<v1::CreatePlanResponse>();
+        if (self->state.context->is_stopping) {  // checking a large plan takes a while
+          finish(self, make_error(node_is_stopping()));
+          return self->state.promise;
+        }
         const bool is_small = self->state.commands.steps.size() <= whole_steps_max;
         is_small ? create_whole(self) : begin_staged(self);
         return self->state.promise;

@@ -31,23 +31,29 @@ v1::PlanState state_of(persistence::store& store, std::uint64_t plan) {
 // Hands a whole plan to an intake actor; `to_response` turns its answer into what the caller waits for.
 template <class Response, class Convert>
 caf::result<Response> take_in(plan_supervisor_state& state, v1::CreatePlanRequest&& request, Convert to_response) {
-  if (state.intakes >= intakes_max) {
+  if (state.context->is_stopping) return refuse(*state.context, state.name, node_is_stopping());
+  // Held until the plan is answered, so that a node that stops waits for it.
+  auto ticket = std::make_shared<admission::ticket>(state.context->work_admission->admit(1, 0, true));
+  if (state.intakes.size() >= intakes_max || !ticket->is_admitted()) {
     return refuse(*state.context, state.name, {errc::resource_exhausted, "too many plans are being created", {}});
   }
-  ++state.intakes;
   const bool is_large = request.document().steps_size() > inline_steps_max;
   auto intake = is_large ? state.self->spawn<caf::detached>(plan_intake, state.context, state.writer)
                          : state.self->spawn(plan_intake, state.context, state.writer);
   auto promise = state.self->template make_response_promise<Response>();
+  const std::uint64_t number = state.next_intake++;
+  state.intakes.emplace(number, [promise](caf::error failure) mutable { promise.deliver(std::move(failure)); });
   state.self->request(intake, caf::infinite, std::make_shared<v1::CreatePlanRequest>(std::move(request)))
       .then(
-          [&state, promise, to_response](v1::CreatePlanResponse& response) mutable {
-            --state.intakes;
+          [&state, number, promise, to_response, ticket](v1::CreatePlanResponse& response) mutable {
+            state.intakes.erase(number);
             promise.deliver(to_response(std::move(response)));
+            ticket.reset();
           },
-          [&state, promise](caf::error& failure) mutable {
-            --state.intakes;
+          [&state, number, promise, ticket](caf::error& failure) mutable {
+            state.intakes.erase(number);
             promise.deliver(std::move(failure));
+            ticket.reset();
           });
   return promise;
 }
@@ -60,6 +66,7 @@ caf::result<v1::CreatePlanResponse> plan_supervisor_state::on_create(v1::CreateP
 }
 
 caf::result<v1::UploadPlanPartResponse> plan_supervisor_state::on_upload(v1::UploadPlanPartRequest& part) {
+  if (context->is_stopping) return refuse(*context, name, node_is_stopping());
   const auto upload_id = part.upload_id();
   const auto part_number = part.part();
   auto whole = uploads->add(std::move(part), self->clock().now());
@@ -109,6 +116,12 @@ caf::result<v1::ControlPlanResponse> plan_supervisor_state::on_control(v1::Contr
   return promise;
 }
 
+void plan_supervisor_state::on_exit(const caf::exit_msg& message) {
+  for (auto& [number, refuse_plan] : intakes) refuse_plan(make_error(node_is_stopping()));
+  intakes.clear();
+  self->quit(message.reason);
+}
+
 void plan_supervisor_state::on_tick() {
   uploads->expire(self->clock().now());
   self->delayed_send(self, tick_interval, caf::tick_atom::value);
@@ -127,6 +140,7 @@ plan_supervisor_service::behavior_type plan_supervisor(
   limits.steps_max = state.context->limits.plan_steps_max;
   state.uploads.emplace(limits);
   self->delayed_send(self, tick_interval, caf::tick_atom::value);
+  self->set_exit_handler([&state](const caf::exit_msg& message) { state.on_exit(message); });
   const auto read = [&state] { return state.context->store->read(); };
   return {
       guarded(self, [&state](v1::CreatePlanRequest& request) { return state.on_create(request); }),

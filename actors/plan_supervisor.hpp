@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 
 #include <caf/stateful_actor.hpp>
@@ -20,6 +23,8 @@ struct plan_supervisor_state {
   caf::result<v1::CreatePlanResponse> on_create(v1::CreatePlanRequest& request);
   caf::result<v1::UploadPlanPartResponse> on_upload(v1::UploadPlanPartRequest& part);
   caf::result<v1::ControlPlanResponse> on_control(v1::ControlPlanRequest& request);
+  /// Answers whoever still waits for a plan to be taken in: the node ends now.
+  void on_exit(const caf::exit_msg& message);
   /// Drops uploads whose client went silent.
   void on_tick();
 
@@ -27,7 +32,9 @@ struct plan_supervisor_state {
   service_context_ptr context;
   ledger_actor writer;
   std::optional<plan_upload_table> uploads;
-  std::uint32_t intakes = 0;  // plans that are being taken in now
+  /// Plans that are being taken in now: how to refuse each.
+  std::map<std::uint64_t, std::function<void(caf::error)>> intakes;
+  std::uint64_t next_intake = 1;
 };
 
 plan_supervisor_service::behavior_type plan_supervisor(
