@@ -11,7 +11,8 @@ namespace {
 struct candidate {
   std::uint32_t inverted_priority = 0;
   std::uint64_t task = 0;
-  friend auto operator<=>(const candidate&, const candidate&) = default;
+  friend auto operator<=>(const candidate&,
+                          const candidate&) = default;  // NOLINT(modernize-use-nullptr): a false alarm
 };
 
 /// The ready rows of one signature, read ahead in small runs.

@@ -370,7 +370,7 @@ v1::Outcome apply_create_plan(context& on, const v1::CreatePlan& command) {
 v1::Outcome apply_drop_plan(context& on, const v1::DropPlan& command) {
   auto plan = find_staged(on, plan_id{command.plan_id()});
   if (!plan) return refuse(plan.failure());
-  const v1::Outcome outcome = accept_plan(*plan);
+  v1::Outcome outcome = accept_plan(*plan);
   drop_staged(on, *plan);
   return outcome;
 }
