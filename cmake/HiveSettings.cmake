@@ -22,6 +22,8 @@ if(CCACHE_PROGRAM)
 endif()
 
 if(HIVE_SANITIZE)
+  # -O2 costs half as much again to compile instrumented code, and hides no less.
+  set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1")
   # CAF 0.17 binds references through null in its type-erased views: that one check stays off.
   add_compile_options(-fsanitize=address,undefined -fno-sanitize=null,vptr -fno-sanitize-recover=undefined
                       -fno-omit-frame-pointer)
