@@ -26,6 +26,9 @@ class batcher : public std::enable_shared_from_this<batcher<Policy>> {
   using request = typename Policy::request;
   using response = typename Policy::response;
   using callback = std::function<void(result<reply>)>;
+  /// Looks whether an item that was refused (failed_precondition) has been carried out all the same by an earlier try
+  /// whose answer was lost; must call `done`.
+  using confirmation = std::function<void(const item& body, error refusal, callback done)>;
 
   struct entry {
     item body;
@@ -61,6 +64,9 @@ class batcher : public std::enable_shared_from_this<batcher<Policy>> {
       one.done(error{errc::resource_exhausted, "too many calls of this kind wait in this client", {}});
     pump(*owner);
   }
+
+  /// How to make a repeat honest, for kinds whose repeat can be refused. Before the first call.
+  void confirm_repeats(confirmation how) { confirm_ = std::move(how); }
 
   /// Ends what waits.
   void close() {
@@ -138,20 +144,22 @@ class batcher : public std::enable_shared_from_this<batcher<Policy>> {
     call.may_repeat = Policy::may_repeat;
     call.deadline = one.callers.front().deadline;
     call.content = caf::make_message(std::move(one.body));
+    call.was_answer_lost = std::make_shared<std::atomic<bool>>(false);
     // The message is shared, not copied: refused items are read back from it.
-    call.done = [self = this->shared_from_this(), content = call.content,
+    call.done = [self = this->shared_from_this(), content = call.content, was_lost = call.was_answer_lost,
                  callers =
                      std::make_shared<std::vector<waiting>>(std::move(one.callers))](result<caf::message> answer) {
       {
         std::lock_guard lock(self->mutex_);
         --self->in_flight_;
       }
-      self->distribute(content, *callers, channel::extract<response>(std::move(answer)));
+      self->distribute(content, *callers, channel::extract<response>(std::move(answer)), *was_lost);
     };
     owner.start(std::move(call));
   }
 
-  void distribute(const caf::message& content, std::vector<waiting>& callers, result<response> answer) {
+  void distribute(const caf::message& content, std::vector<waiting>& callers, result<response> answer,
+                  bool was_answer_lost) {
     const auto owner = owner_.lock();
     if (owner) pump(*owner);
     if (answer && static_cast<std::size_t>(answer->items_size()) != callers.size())
@@ -172,6 +180,9 @@ class batcher : public std::enable_shared_from_this<batcher<Policy>> {
       if (is_for_now && std::chrono::steady_clock::now() + refused_pause < callers[i].deadline)
         again.push_back({Policy::item_of(content.get_as<request>(0), static_cast<int>(i)), std::move(callers[i].done),
                          callers[i].deadline});
+      else if (was_answer_lost && confirm_ && failure.code == errc::failed_precondition)
+        confirm_(Policy::item_of(content.get_as<request>(0), static_cast<int>(i)), std::move(failure),
+                 std::move(callers[i].done));
       else
         callers[i].done(std::move(failure));
     }
@@ -187,6 +198,7 @@ class batcher : public std::enable_shared_from_this<batcher<Policy>> {
   }
 
   std::weak_ptr<channel> owner_;
+  confirmation confirm_;
   std::mutex mutex_;
   std::deque<entry> queue_;
   std::size_t in_flight_ = 0;

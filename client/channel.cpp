@@ -199,6 +199,7 @@ void channel::on_failure(const call_ptr& one, const error& failure) {
                                  "): it may or may not have happened, and is not repeated",
                              {}});
   }
+  if (!is_refused && one->was_answer_lost) *one->was_answer_lost = true;
   one->last = failure;
   const auto now = steady_clock::now();
   const auto pause = failure.code == errc::deadline_exceeded ? milliseconds{0} : retry_pause(one->tries);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <future>
@@ -35,6 +36,8 @@ class channel : public link_observer, public std::enable_shared_from_this<channe
     steady_time deadline;
     std::chrono::milliseconds request_timeout{0};  // of one try; 0: as configured
     message_callback done;
+    /// If given: set once an answer was lost, so that an earlier try may have been carried out.
+    std::shared_ptr<std::atomic<bool>> was_answer_lost;
     // Kept by the channel:
     std::uint32_t tries = 0;
     error last{errc::none, {}, {}};

@@ -97,7 +97,11 @@ class client {
   batch_result<task_change> create_tasks(std::vector<v1::TaskSpec> specs);
   result<v1::Task> get_task(task_id id, task_parts parts = {});
   batch_result<v1::Task> get_tasks(std::vector<task_id> ids, task_parts parts = {});
-  /// Drives a task by hand: queued -> running -> completed or failed.
+  /// Drives a task by hand: queued -> running -> completed or failed. If an answer is lost, the update is sent again;
+  /// if that is refused because the task is in the wanted state already, set by a client and at the expected attempt,
+  /// the answer is success with is_replay. Name the attempt (to start a task: its attempt before, from get_task) to
+  /// tell your own update from another client's; attempt 0 takes any for yours, as does starting a task for the first
+  /// time.
   result<task_change> update_task_status(v1::TaskStatusUpdate update);
   result<task_change> update_task_status(task_id id, v1::TaskState state, std::string message = {});
   result<v1::ListTasksResponse> list_tasks(v1::ListTasksRequest request);

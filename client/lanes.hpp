@@ -58,7 +58,7 @@ struct update_policy {
   using response = v1::UpdateTaskStatusesResponse;
   using reply = v1::TaskResultItem;
   static constexpr front to = front::task_manager;
-  static constexpr repeat may_repeat = repeat::always;  // sets a state: the same again changes nothing
+  static constexpr repeat may_repeat = repeat::always;  // a repeat that is refused is looked into: confirm_update
   static constexpr std::size_t items_max = 1'000;
   static constexpr std::size_t batches_max = 1;  // updates of one caller stay in order
   static void add(request& batch, item body) { *batch.add_updates() = std::move(body); }
@@ -108,13 +108,23 @@ struct publish_policy {
   static bool is_compatible(const request&, const item&) { return true; }
 };
 
+/// A repeated update was refused after an answer had been lost: if the task is as `wanted` wants it, answers success as
+/// a replay, else the refusal.
+void confirm_update(batcher<get_policy>& reader, const v1::TaskStatusUpdate& wanted, error refusal,
+                    std::function<void(result<v1::TaskResultItem>)> done);
+
 struct lanes {
   explicit lanes(const std::weak_ptr<channel>& owner)
       : create(std::make_shared<batcher<create_policy>>(owner)),
         get(std::make_shared<batcher<get_policy>>(owner)),
         update(std::make_shared<batcher<update_policy>>(owner)),
         cancel(std::make_shared<batcher<cancel_policy>>(owner)),
-        publish(std::make_shared<batcher<publish_policy>>(owner)) {}
+        publish(std::make_shared<batcher<publish_policy>>(owner)) {
+    update->confirm_repeats(
+        [reader = get](const v1::TaskStatusUpdate& wanted, error refusal, batcher<update_policy>::callback done) {
+          confirm_update(*reader, wanted, std::move(refusal), std::move(done));
+        });
+  }
 
   void close() {
     create->close();

@@ -18,7 +18,7 @@ using milliseconds = std::chrono::milliseconds;
 struct task_change {
   task_id id;
   v1::TaskState state = v1::TASK_STATE_UNSPECIFIED;
-  bool is_replay = false;  // the idempotency key was known: nothing was created now
+  bool is_replay = false;  // an earlier call did it: the idempotency key was known, or the update had been made
   hive::attempt attempt;
 };
 

@@ -62,6 +62,75 @@ TEST_CASE("a create that was on its way when the connection broke is repeated an
   CHECK(node.script().tasks.size() == 1);
 }
 
+v1::TaskStatusUpdate update_to(v1::TaskState state, std::uint32_t attempt) {
+  v1::TaskStatusUpdate update;
+  update.set_task_id(5);
+  update.set_state(state);
+  update.set_attempt(attempt);
+  return update;
+}
+
+TEST_CASE("an update whose answer is lost is found done and answered as a replay") {
+  fake_node node;
+  auto settings = node.client_settings();
+  settings.request_timeout_ms = 200;
+  auto hive = connected(settings);
+  const auto attempt = GENERATE(0U, 3U);  // not named, named
+  node.script().driven.set_state(v1::TASK_STATE_QUEUED);
+  node.script().driven.set_attempt(3);
+  node.script().updates_to_swallow = 1;
+  const auto started = hive->update_task_status(update_to(v1::TASK_STATE_RUNNING, attempt));
+  REQUIRE(started);
+  CHECK(started->is_replay);
+  CHECK(started->state == v1::TASK_STATE_RUNNING);
+  CHECK(started->attempt.value == 4);
+  CHECK(node.script().updates == 2);
+}
+
+TEST_CASE("an update that was on its way when the connection broke is found done") {
+  fake_node node;
+  auto hive = connected(node.client_settings());
+  node.script().driven.set_state(v1::TASK_STATE_QUEUED);
+  node.script().updates_to_swallow = 1;
+  auto call = hive->async().update_task_status(update_to(v1::TASK_STATE_RUNNING, 0));
+  REQUIRE(node.script().wait_for([&] { return node.script().updates == 1; }));
+  node.relay().cut();
+  const auto started = call.get();
+  REQUIRE(started);
+  CHECK(started->is_replay);
+}
+
+TEST_CASE("an update that is refused the first time is refused, whatever state the task is in") {
+  fake_node node;
+  auto hive = connected(node.client_settings());
+  node.script().driven.set_state(v1::TASK_STATE_RUNNING);
+  node.script().driven.set_reason(v1::REASON_DRIVEN_BY_CLIENT);
+  const auto refused = hive->update_task_status(update_to(v1::TASK_STATE_RUNNING, 0));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.failure().code == errc::failed_precondition);
+  CHECK(node.script().reads == 0);
+}
+
+TEST_CASE("a repeated update is refused if the task is not what the update would have made it") {
+  fake_node node;
+  auto settings = node.client_settings();
+  settings.request_timeout_ms = 200;
+  auto hive = connected(settings);
+  auto& task = node.script().driven;
+  task.set_state(v1::TASK_STATE_RUNNING);
+  task.set_attempt(6);
+  task.set_reason(v1::REASON_DRIVEN_BY_CLIENT);
+  SECTION("another attempt") { task.set_attempt(7); }
+  SECTION("a worker's") { task.set_reason(v1::REASON_EXECUTING); }
+  SECTION("another state") { task.set_state(v1::TASK_STATE_COMPLETED); }
+  node.script().updates_to_swallow = 1;
+  const auto refused = hive->update_task_status(update_to(v1::TASK_STATE_RUNNING, 5));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.failure().code == errc::failed_precondition);
+  CHECK(node.script().updates == 2);
+  CHECK(node.script().reads == 1);
+}
+
 TEST_CASE("a publish that was on its way when the connection broke is not repeated") {
   fake_node node;
   auto hive = connected(node.client_settings());

@@ -26,6 +26,25 @@ v1::CreateTasksResponse take_creates(node_script& script, const v1::CreateTasksR
   return response;
 }
 
+/// As the rules of core: a start makes the next attempt, a final state needs a running task.
+v1::TaskResultItem drive(v1::TaskStatus& task, const v1::TaskStatusUpdate& update) {
+  v1::TaskResultItem item;
+  const bool is_start = update.state() == v1::TASK_STATE_RUNNING;
+  const bool is_allowed = task.state() == (is_start ? v1::TASK_STATE_QUEUED : v1::TASK_STATE_RUNNING);
+  if (!is_allowed || (update.attempt() != 0 && update.attempt() != task.attempt())) {
+    item.mutable_status()->set_code(v1::ERROR_CODE_FAILED_PRECONDITION);
+    item.mutable_status()->set_message("the task cannot do that");
+    return item;
+  }
+  task.set_state(update.state());
+  task.set_reason(is_start ? v1::REASON_DRIVEN_BY_CLIENT : v1::REASON_UPDATED_BY_CLIENT);
+  if (is_start) task.set_attempt(task.attempt() + 1);
+  item.set_task_id(update.task_id());
+  item.set_state(task.state());
+  item.set_attempt(task.attempt());
+  return item;
+}
+
 struct front_state {
   caf::strong_actor_ptr subscriber;
   std::uint64_t subscription = 0;
@@ -74,6 +93,32 @@ caf::behavior make_front(caf::stateful_actor<front_state>* self, const script_pt
         --script->unanswered;
         promise.deliver(std::move(response));
         return promise;
+      },
+      [self, script](const v1::UpdateTaskStatusesRequest& request) -> caf::result<v1::UpdateTaskStatusesResponse> {
+        auto promise = self->make_response_promise<v1::UpdateTaskStatusesResponse>();
+        std::lock_guard lock(script->mutex);
+        script->updates += request.updates_size();
+        script->changed.notify_all();
+        v1::UpdateTaskStatusesResponse response;
+        for (const auto& update : request.updates()) *response.add_items() = drive(script->driven, update);
+        if (script->updates_to_swallow > 0) {
+          --script->updates_to_swallow;
+          script->held.push_back([promise] {});
+          return promise;
+        }
+        promise.deliver(std::move(response));
+        return promise;
+      },
+      [script](const v1::GetTasksRequest& request) {
+        std::lock_guard lock(script->mutex);
+        script->reads += request.task_ids_size();
+        v1::GetTasksResponse response;
+        for (const auto id : request.task_ids()) {
+          auto& task = *response.add_items()->mutable_task();
+          task.set_id(id);
+          *task.mutable_status() = script->driven;
+        }
+        return response;
       },
       [self, script](const v1::PublishEventsRequest& request) -> caf::result<v1::PublishEventsResponse> {
         auto promise = self->make_response_promise<v1::PublishEventsResponse>();

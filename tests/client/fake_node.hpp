@@ -33,6 +33,12 @@ struct node_script {
   std::map<std::string, std::uint64_t> tasks;  // by idempotency key
   std::vector<std::function<void()>> held;
 
+  // one task that is driven by hand
+  v1::TaskStatus driven;
+  int updates_to_swallow = 0;  // carried out, but never answered
+  int updates = 0;
+  int reads = 0;
+
   // events
   bool swallow_publish = false;
   int publishes = 0;
