@@ -110,7 +110,7 @@ TEST_CASE("too many snapshots at once are refused, and a freed one makes room") 
   std::vector<std::unique_ptr<read_snapshot>> snapshots;
   for (int i = 0; i < 3; ++i) snapshots.push_back((*opened)->read());
   try {
-    (*opened)->read();
+    snapshots.push_back((*opened)->read());
     FAIL("a fourth snapshot was given");
   } catch (const core::table_error& failure) {
     CHECK(failure.code() == errc::resource_exhausted);
