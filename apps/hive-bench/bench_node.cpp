@@ -3,54 +3,51 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <stdexcept>
 
-#include "client/worker.hpp"
+#include "apps/hive-bench/load_processes.hpp"
 
 namespace hive::bench {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto start_patience = 30s;
-constexpr auto stop_patience = 10s;
+constexpr auto start_patience = 60s;
+constexpr auto stop_patience = 30s;
 
-template <class Predicate>
-bool poll_until(Predicate is_done, std::chrono::milliseconds patience) {
-  const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (!is_done()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    ::poll(nullptr, 0, 5);
-  }
-  return true;
-}
+std::filesystem::path program_folder() { return std::filesystem::read_symlink("/proc/self/exe").parent_path(); }
 
-config::client_config settings_for(const std::string& endpoint) {
-  auto settings = config::load_client_config("", {{"client.endpoint", endpoint}});
-  if (!settings) throw std::runtime_error(to_string(settings.failure()));
-  // Benchmarks keep more in flight than an ordinary client.
-  settings->inflight_max = 100'000;
-  return *settings;
+std::string text_of(const std::filesystem::path& file) {
+  std::ifstream text{file};
+  return {std::istreambuf_iterator<char>{text}, {}};
 }
 
 }  // namespace
+
+bool poll_until(const std::function<bool()>& is_done, std::chrono::milliseconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (!is_done()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    ::poll(nullptr, 0, 2);
+  }
+  return true;
+}
 
 std::int64_t monotonic_ns() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
-
-std::filesystem::path program_folder() { return std::filesystem::read_symlink("/proc/self/exe").parent_path(); }
 
 child::child(std::vector<std::string> arguments, const std::string& output) {
   posix_spawn_file_actions_t actions;
@@ -73,12 +70,34 @@ bool child::is_running() const {
   return false;
 }
 
-child::~child() {
+void child::terminate() const {
+  if (pid_ > 0) ::kill(pid_, SIGTERM);
+}
+
+void child::kill() {
   if (pid_ <= 0) return;
-  ::kill(pid_, SIGTERM);
-  if (poll_until([this] { return !is_running(); }, stop_patience)) return;
   ::kill(pid_, SIGKILL);
   ::waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+}
+
+double child::cpu_seconds() const {
+  const auto text = text_of("/proc/" + std::to_string(pid_) + "/stat");
+  const auto end_of_name = text.rfind(')');
+  if (end_of_name == std::string::npos) return 0;
+  std::istringstream fields{text.substr(end_of_name + 1)};
+  std::string skipped;
+  for (int field = 3; field < 14; ++field) fields >> skipped;
+  double user = 0;
+  double system = 0;
+  fields >> user >> system;
+  return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+child::~child() {
+  if (pid_ <= 0) return;
+  terminate();
+  if (!poll_until([this] { return !is_running(); }, stop_patience)) kill();
 }
 
 bench_node::bench_node(const std::string& endpoint, const std::string& folder) : endpoint_(endpoint) {
@@ -87,32 +106,48 @@ bench_node::bench_node(const std::string& endpoint, const std::string& folder) :
   std::string pattern = (parent / "hive-bench-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("cannot make a folder in " + parent.string());
   folder_ = pattern;
-  if (!endpoint_.empty()) return;
-  const auto data = folder_ / "data";
-  const auto log = folder_ / "hived.log";
-  server_ = std::make_unique<child>(
-      std::vector<std::string>{(program_folder() / "hived").string(), "--data-dir", data.string(), "--listen",
-                               "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--log-level", "warn"},
-      log.string());
-  const auto ports = data / "ports.json";
-  poll_until([&] { return std::filesystem::exists(ports) || !server_->is_running(); }, start_patience);
-  if (!std::filesystem::exists(ports)) {
-    std::ifstream text{log};
-    throw std::runtime_error("hived did not start: " + std::string{std::istreambuf_iterator<char>{text}, {}});
+  is_own_ = endpoint_.empty();
+  if (!is_own_) return;
+  try {
+    start_server();
+  } catch (...) {
+    server_.reset();
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+    throw;
   }
-  std::ifstream file{ports};
-  endpoint_ = "127.0.0.1:" + std::to_string(nlohmann::json::parse(file).at("clients").get<int>());
 }
 
 bench_node::~bench_node() {
   workers_.clear();
+  subscribers_.clear();
   server_.reset();
   std::error_code ignored;
   std::filesystem::remove_all(folder_, ignored);
 }
 
+void bench_node::start_server() {
+  if (!is_own_) throw std::runtime_error("only a node of its own can be started");
+  const auto data = folder_ / "data";
+  const auto log = folder_ / "hived.log";
+  const auto ports = data / "ports.json";
+  std::filesystem::remove(ports);  // of a node that was killed
+  server_ = std::make_unique<child>(
+      std::vector<std::string>{(program_folder() / "hived").string(), "--data-dir", data.string(), "--listen",
+                               "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--log-level", "warn"},
+      log.string());
+  poll_until([&] { return std::filesystem::exists(ports) || !server_->is_running(); }, start_patience);
+  if (!std::filesystem::exists(ports)) throw std::runtime_error("hived did not start: " + text_of(log));
+  endpoint_ = "127.0.0.1:" + std::to_string(nlohmann::json::parse(text_of(ports)).at("clients").get<int>());
+}
+
+void bench_node::kill_server() {
+  if (server_) server_->kill();
+  server_.reset();
+}
+
 std::shared_ptr<client> bench_node::connect(bool is_coalescing) const {
-  auto settings = settings_for(endpoint_);
+  auto settings = bench_client_config(endpoint_);
   settings.is_coalescing = is_coalescing;
   auto connection = hive::connect(settings);
   if (!connection) throw std::runtime_error(to_string(connection.failure()));
@@ -120,21 +155,90 @@ std::shared_ptr<client> bench_node::connect(bool is_coalescing) const {
   return *connection;
 }
 
-void bench_node::start_workers(unsigned count, unsigned slots) {
-  for (unsigned index = 0; index < count; ++index) {
+std::filesystem::path bench_node::next_file(const std::string& kind) {
+  return folder_ / (kind + "-" + std::to_string(files_++));
+}
+
+void bench_node::start_workers(unsigned count, unsigned slots, unsigned processes) {
+  const auto connection = connect();
+  const auto active_count = [&] {
+    const auto status = connection->status();
+    return status ? status->workers_active() : 0;
+  };
+  const auto others = active_count();
+  if (processes == 0 || processes > count) processes = count;
+  const auto log = folder_ / "worker.log";
+  for (unsigned index = 0; index < processes; ++index) {
+    const unsigned share = count / processes + (index < count % processes ? 1 : 0);
+    worker_files_.push_back(next_file("dispatch"));
     workers_.push_back(std::make_unique<child>(
         std::vector<std::string>{(program_folder() / "hive-bench").string(), "worker-process", "--endpoint", endpoint_,
-                                 "--name", "bench-" + std::to_string(index), "--slots", std::to_string(slots)},
-        (folder_ / "worker.log").string()));
+                                 "--name", "bench-" + std::to_string(index), "--count", std::to_string(share),
+                                 "--slots", std::to_string(slots), "--latencies", worker_files_.back().string()},
+        log.string()));
   }
+  if (!poll_until([&] { return active_count() >= others + count; }, start_patience))
+    throw std::runtime_error("the workers did not start: " + text_of(log));
+}
+
+void bench_node::stop_workers() {
+  for (const auto& one : workers_) one->terminate();
+  workers_.clear();
+  for (const auto& file : worker_files_) {
+    // Missing if the process had to be killed.
+    if (!std::filesystem::exists(file)) throw std::runtime_error("a worker process did not end well");
+    dispatch_latencies_.merge(latency_histogram::load(file));
+  }
+  worker_files_.clear();
+}
+
+latency_histogram bench_node::take_dispatch_latencies() { return std::exchange(dispatch_latencies_, {}); }
+
+void bench_node::start_subscribers(unsigned count, unsigned processes, const std::string& name) {
   const auto connection = connect();
-  const bool are_active = poll_until(
-      [&] {
-        const auto active = connection->get_active_workers(1000);
-        return active && static_cast<unsigned>(active->workers_size()) >= count;
-      },
-      start_patience);
-  if (!are_active) throw std::runtime_error("the workers did not start");
+  const auto subscriber_count = [&] {
+    const auto status = connection->status();
+    return status ? status->subscribers() : 0;
+  };
+  const auto others = subscriber_count();
+  counter_file_ = next_file("counters");
+  std::ofstream{counter_file_} << std::string(4096, '\0');
+  processes = std::min(processes, count);
+  const auto log = folder_ / "subscriber.log";
+  for (unsigned index = 0; index < processes; ++index) {
+    const unsigned share = count / processes + (index < count % processes ? 1 : 0);
+    subscriber_files_.push_back(next_file("deliveries"));
+    subscribers_.push_back(std::make_unique<child>(
+        std::vector<std::string>{(program_folder() / "hive-bench").string(), "subscriber-process", "--endpoint",
+                                 endpoint_, "--name", name, "--count", std::to_string(share), "--latencies",
+                                 subscriber_files_.back().string(), "--counters", counter_file_.string(), "--index",
+                                 std::to_string(index)},
+        log.string()));
+  }
+  if (!poll_until([&] { return subscriber_count() >= others + count; }, start_patience))
+    throw std::runtime_error("the subscribers did not start: " + text_of(log));
+}
+
+std::uint64_t bench_node::delivered_count() const {
+  std::ifstream file{counter_file_, std::ios::binary};
+  std::vector<std::uint64_t> counters(subscriber_files_.size());
+  file.read(reinterpret_cast<char*>(counters.data()),
+            static_cast<std::streamsize>(counters.size() * sizeof(std::uint64_t)));
+  std::uint64_t sum = 0;
+  for (const auto one : counters) sum += one;
+  return sum;
+}
+
+latency_histogram bench_node::stop_subscribers() {
+  for (const auto& one : subscribers_) one->terminate();
+  subscribers_.clear();
+  latency_histogram all;
+  for (const auto& file : subscriber_files_) {
+    if (!std::filesystem::exists(file)) throw std::runtime_error("a subscriber process did not end well");
+    all.merge(latency_histogram::load(file));
+  }
+  subscriber_files_.clear();
+  return all;
 }
 
 std::uint64_t bench_node::server_memory_bytes() const {
@@ -151,18 +255,23 @@ std::uint64_t bench_node::server_memory_bytes() const {
   return 0;
 }
 
-int run_worker(const std::string& endpoint, const std::string& name, unsigned slots) {
-  worker_options options;
-  options.name = name;
-  options.slots = slots;
-  options.connection = settings_for(endpoint);
-  worker executor{options};
-  executor.on("noop", [](task_context&) { return task_output{}; });
-  executor.on("stamp", [](task_context& task) {
-    const auto now = monotonic_ns();
-    return task_output{std::to_string(now - std::stoll(task.payload()))};
-  });
-  return executor.run() ? 0 : 1;
+double bench_node::server_cpu_seconds() const { return server_ ? server_->cpu_seconds() : 0; }
+
+double bench_node::workers_cpu_seconds() const {
+  double sum = 0;
+  for (const auto& one : workers_) sum += one->cpu_seconds();
+  return sum;
+}
+
+std::uint64_t bench_node::disk_bytes() const {
+  if (!server_) return 0;
+  std::uint64_t sum = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator{folder_ / "data"}) {
+    struct stat found {};
+    if (::stat(entry.path().c_str(), &found) == 0 && S_ISREG(found.st_mode))
+      sum += static_cast<std::uint64_t>(found.st_blocks) * 512;
+  }
+  return sum;
 }
 
 }  // namespace hive::bench

@@ -2,26 +2,13 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <string>
+#include <vector>
 
-#include "apps/hive-bench/bench_node.hpp"
+#include "apps/hive-bench/options.hpp"
+#include "apps/hive-bench/report.hpp"
 
 namespace hive::bench {
-
-struct bench_options {
-  unsigned workers = 1;
-  unsigned slots = 8;
-  unsigned payload_bytes = 150;
-  unsigned batch = 1'000;
-  std::uint64_t count = 0;  // 0: the scenario's own
-  bool is_coalescing = true;
-  std::string endpoint;
-  std::string folder;
-};
-
-/// Name with its unit last -> number.
-using figures = std::map<std::string, double>;
 
 /// Says how far a scenario has come.
 using progress = std::function<void(std::uint64_t done, std::uint64_t total)>;
@@ -29,12 +16,28 @@ using progress = std::function<void(std::uint64_t done, std::uint64_t total)>;
 struct scenario {
   std::string name;
   std::string about;
+  option_names takes;
+  bench_options defaults;
   std::function<figures(const bench_options&, const progress&)> run;
 };
 
+/// All of them, in the order of --help.
 const std::vector<scenario>& scenarios();
 
-/// Median, 90th, 99th percentile and maximum, as NAME_p50_us and so on. Exact: all samples are kept and sorted.
-void add_latencies(figures& into, const std::string& name, std::vector<std::int64_t> samples_ns);
+// task_scenarios.cpp
+figures run_lifecycle(const bench_options& options, const progress& tell);
+figures run_create(const bench_options& options, const progress& tell);
+figures run_dispatch(const bench_options& options, const progress& tell);
+// plan_scenarios.cpp
+figures run_forkjoin(const bench_options& options, const progress& tell);
+figures run_chain(const bench_options& options, const progress& tell);
+figures run_random(const bench_options& options, const progress& tell);
+// capacity_scenarios.cpp
+figures run_backlog(const bench_options& options, const progress& tell);
+figures run_workers(const bench_options& options, const progress& tell);
+figures run_restart(const bench_options& options, const progress& tell);
+// event_scenarios.cpp
+figures run_fanout(const bench_options& options, const progress& tell);
+figures run_mixed(const bench_options& options, const progress& tell);
 
 }  // namespace hive::bench

@@ -1,0 +1,194 @@
+#include "apps/hive-bench/load.hpp"
+
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "apps/hive-bench/open_loop.hpp"
+
+namespace hive::bench {
+namespace {
+
+using namespace std::chrono_literals;
+using clock = std::chrono::steady_clock;
+
+// Of an open loop: beyond this many unanswered calls a client waits; the latency still counts from the intended start.
+constexpr std::size_t open_calls_max = 50'000;
+
+// Runs body(0) ... body(count - 1) on threads of their own; throws what the first of them threw.
+void run_threads(unsigned count, const std::function<void(unsigned)>& body) {
+  std::mutex mutex;
+  std::exception_ptr failure;
+  {
+    std::vector<std::jthread> threads;
+    for (unsigned index = 0; index < count; ++index) {
+      threads.emplace_back([&, index] {
+        try {
+          body(index);
+        } catch (...) {
+          std::lock_guard lock(mutex);
+          if (!failure) failure = std::current_exception();
+        }
+      });
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
+void wait_until(std::int64_t time_ns) {
+  timespec until{};
+  until.tv_sec = time_ns / 1'000'000'000;
+  until.tv_nsec = time_ns % 1'000'000'000;
+  ::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
+}
+
+// Calls of one client that are not answered yet, oldest first.
+class open_calls {
+ public:
+  void add(std::future<result<task_change>> call) { calls_.push_back(std::move(call)); }
+  /// Waits until fewer than `max` are left, and takes what is ready.
+  void shrink_below(std::size_t max) {
+    while (!calls_.empty() && (calls_.size() >= max || calls_.front().wait_for(0s) == std::future_status::ready)) {
+      take(calls_.front().get());
+      calls_.pop_front();
+    }
+  }
+  void finish() { shrink_below(1); }
+
+ private:
+  std::deque<std::future<result<task_change>>> calls_;
+};
+
+// What the client threads of one phase share.
+struct phase {
+  const bench_options& options;
+  std::uint64_t count;  // 0: until `end`
+  bool is_recorded;
+  std::int64_t start_ns;
+  std::int64_t end_ns;
+  std::atomic<std::uint64_t> next{0};
+};
+
+void run_closed_client(phase& shared, client& connection, const progress& tell, bool is_telling) {
+  open_calls calls;
+  const std::size_t window = std::max(1U, shared.options.in_flight / shared.options.clients);
+  const auto spec = task_of("noop", {}, shared.options.payload_bytes);
+  for (;;) {
+    calls.shrink_below(window);
+    const auto index = shared.next++;
+    if (shared.count != 0 ? index >= shared.count : monotonic_ns() >= shared.end_ns) break;
+    calls.add(connection.async().create_task(spec));
+    if (is_telling && index % 1'000 == 0) tell(index, shared.count);
+  }
+  calls.finish();
+}
+
+void run_open_client(phase& shared, client& connection, const progress& tell, bool is_telling) {
+  ::prctl(PR_SET_TIMERSLACK, 1);  // else the kernel may wake this thread 50 us late
+  const open_loop_schedule schedule{shared.start_ns, shared.options.rate};
+  open_calls calls;
+  for (;;) {
+    const auto index = shared.next++;
+    const auto intended = schedule.intended_ns(index);
+    if (shared.count != 0 ? index >= shared.count : intended >= shared.end_ns) break;
+    wait_until(intended);
+    const auto stamp = shared.is_recorded ? std::to_string(intended) : "0";
+    calls.add(connection.async().create_task(task_of("record", stamp, shared.options.payload_bytes)));
+    calls.shrink_below(open_calls_max);
+    if (is_telling && index % 1'000 == 0) tell(index, shared.count);
+  }
+  calls.finish();
+}
+
+}  // namespace
+
+v1::TaskSpec task_of(const std::string& type, const std::string& text, unsigned payload_bytes) {
+  auto payload = text;
+  if (payload.size() < payload_bytes) payload.resize(payload_bytes, ' ');
+  auto spec = make_task(type, std::move(payload), type);
+  spec.set_content_type("text/plain");
+  return spec;
+}
+
+std::uint64_t count_in_state(client& connection, v1::TaskState state) {
+  std::uint64_t sum = 0;
+  const auto status = take(connection.status());
+  for (const auto& counts : status.tasks()) {
+    if (counts.by_state_size() > state) sum += counts.by_state(state);
+  }
+  return sum;
+}
+
+load_result run_load(const bench_node& node, const bench_options& options, std::uint64_t count, bool is_recorded,
+                     const progress& tell) {
+  const auto connection = node.connect(options.is_coalescing);
+  const auto before = count_in_state(*connection, v1::TASK_STATE_COMPLETED);
+  const auto start_ns = monotonic_ns();
+  phase shared{options, count, is_recorded, start_ns,
+               start_ns + static_cast<std::int64_t>(options.duration_seconds * 1e9)};
+  const auto start = clock::now();
+  run_threads(options.clients, [&](unsigned index) {
+    const auto caller = index == 0 ? connection : node.connect(options.is_coalescing);
+    const auto run = options.rate > 0 ? run_open_client : run_closed_client;
+    run(shared, *caller, tell, index == 0);
+  });
+  load_result done;
+  // Each client took one index in vain.
+  done.tasks = count != 0 ? count : shared.next - options.clients;
+  done.create_seconds = seconds_since(start);
+  const bool is_complete = poll_until(
+      [&] {
+        const auto completed = count_in_state(*connection, v1::TASK_STATE_COMPLETED) - before;
+        tell(completed, done.tasks);
+        return completed >= done.tasks;
+      },
+      end_patience);
+  if (!is_complete) throw std::runtime_error("the tasks did not complete in time");
+  done.seconds = seconds_since(start);
+  return done;
+}
+
+void create_in_batches(const bench_node& node, const bench_options& options, const std::string& type,
+                       std::uint64_t count, const progress& tell) {
+  constexpr std::size_t batches_in_flight = 8;
+  std::atomic<std::uint64_t> sent{0};
+  const auto spec = task_of(type, {}, options.payload_bytes);
+  run_threads(options.clients, [&](unsigned index) {
+    const auto connection = node.connect(options.is_coalescing);
+    std::deque<std::future<result<std::vector<result<task_change>>>>> calls;
+    const auto settle_one = [&] {
+      for (auto& item : take(calls.front().get())) take(std::move(item));
+      calls.pop_front();
+    };
+    for (;;) {
+      if (calls.size() >= batches_in_flight) settle_one();
+      const auto first = sent.fetch_add(options.batch);
+      if (first >= count) break;
+      const auto size = std::min<std::uint64_t>(options.batch, count - first);
+      calls.push_back(connection->async().create_tasks(std::vector<v1::TaskSpec>(size, spec)));
+      if (index == 0) tell(first, count);
+    }
+    while (!calls.empty()) settle_one();
+  });
+  tell(count, count);
+}
+
+latency_histogram measure_dispatch(client& connection, unsigned payload_bytes,
+                                   const std::function<bool(std::uint64_t done)>& is_over) {
+  latency_histogram samples;
+  for (std::uint64_t done = 0; !is_over(done); ++done) {
+    const auto created = take(connection.create_task(task_of("stamp", std::to_string(monotonic_ns()), payload_bytes)));
+    const auto task = take(connection.wait_task(created.id, 60s));
+    if (task.status().state() != v1::TASK_STATE_COMPLETED) throw std::runtime_error("a task did not complete");
+    samples.add(std::stoll(task.result().payload()));
+  }
+  return samples;
+}
+
+}  // namespace hive::bench
