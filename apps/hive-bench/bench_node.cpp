@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,7 +11,9 @@
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
+#include <mutex>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 
@@ -26,6 +28,18 @@ constexpr auto start_patience = 60s;
 constexpr auto stop_patience = 30s;
 
 std::filesystem::path program_folder() { return std::filesystem::read_symlink("/proc/self/exe").parent_path(); }
+
+// What must not stay behind when this process is told to end.
+struct held_things {
+  std::mutex mutex;
+  std::set<pid_t> pids;
+  std::set<std::filesystem::path> folders;
+};
+
+held_things& held() {
+  static held_things things;
+  return things;
+}
 
 std::string text_of(const std::filesystem::path& file) {
   std::ifstream text{file};
@@ -49,24 +63,50 @@ std::int64_t monotonic_ns() {
   return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
+void leave(int status) {
+  std::lock_guard lock(held().mutex);
+  for (const auto pid : held().pids) {
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+  }
+  std::error_code ignored;
+  for (const auto& folder : held().folders) std::filesystem::remove_all(folder, ignored);
+  ::_exit(status);
+}
+
 child::child(std::vector<std::string> arguments, const std::string& output) {
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 1, output.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-  posix_spawn_file_actions_adddup2(&actions, 1, 2);
   std::vector<char*> pointers;
   for (auto& argument : arguments) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
-  const int failed = ::posix_spawn(&pid_, pointers.front(), &actions, nullptr, pointers.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (failed != 0) throw std::runtime_error("cannot start " + arguments.front());
+  std::lock_guard lock(held().mutex);
+  pid_ = ::fork();
+  if (pid_ < 0) throw std::runtime_error("cannot start " + arguments.front());
+  if (pid_ > 0) {
+    held().pids.insert(pid_);
+    return;
+  }
+  // Only async-signal-safe calls from here on. The child must not outlive this process, whatever ends it.
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  const int input = ::open("/dev/null", O_RDONLY);
+  const int log = ::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  if (input < 0 || log < 0 || ::dup2(input, 0) < 0 || ::dup2(log, 1) < 0 || ::dup2(log, 2) < 0) ::_exit(126);
+  ::execv(pointers.front(), pointers.data());
+  ::_exit(127);
+}
+
+void child::forget() const {
+  std::lock_guard lock(held().mutex);
+  held().pids.erase(pid_);
+  pid_ = -1;
 }
 
 bool child::is_running() const {
   if (pid_ <= 0) return false;
   if (::waitpid(pid_, nullptr, WNOHANG) == 0) return true;
-  pid_ = -1;
+  forget();
   return false;
 }
 
@@ -78,7 +118,7 @@ void child::kill() {
   if (pid_ <= 0) return;
   ::kill(pid_, SIGKILL);
   ::waitpid(pid_, nullptr, 0);
-  pid_ = -1;
+  forget();
 }
 
 double child::cpu_seconds() const {
@@ -106,14 +146,17 @@ bench_node::bench_node(const std::string& endpoint, const std::string& folder) :
   std::string pattern = (parent / "hive-bench-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("cannot make a folder in " + parent.string());
   folder_ = pattern;
+  {
+    std::lock_guard lock(held().mutex);
+    held().folders.insert(folder_);
+  }
   is_own_ = endpoint_.empty();
   if (!is_own_) return;
   try {
     start_server();
   } catch (...) {
     server_.reset();
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
+    remove_folder();
     throw;
   }
 }
@@ -122,8 +165,14 @@ bench_node::~bench_node() {
   workers_.clear();
   subscribers_.clear();
   server_.reset();
+  remove_folder();
+}
+
+void bench_node::remove_folder() {
   std::error_code ignored;
   std::filesystem::remove_all(folder_, ignored);
+  std::lock_guard lock(held().mutex);
+  held().folders.erase(folder_);
 }
 
 void bench_node::start_server() {

@@ -14,7 +14,10 @@
 
 namespace hive::bench {
 
-/// A program that runs beside this one; ended with SIGTERM, and SIGKILL if that does not help.
+/// Ends this process at once: kills its children, removes its folders. Any thread.
+[[noreturn]] void leave(int status);
+
+/// A program that runs beside this one, and not longer; ended with SIGTERM, and SIGKILL if that does not help.
 class child {
  public:
   child(std::vector<std::string> arguments, const std::string& output);
@@ -31,6 +34,8 @@ class child {
   [[nodiscard]] double cpu_seconds() const;
 
  private:
+  void forget() const;
+
   mutable pid_t pid_ = -1;
 };
 
@@ -76,6 +81,7 @@ class bench_node {
   [[nodiscard]] std::uint64_t disk_bytes() const;
 
  private:
+  void remove_folder();
   [[nodiscard]] std::filesystem::path next_file(const std::string& kind);
 
   std::filesystem::path folder_;

@@ -22,9 +22,11 @@ void probe(bench_node& node, const bench_options& options, const std::string& na
   run_load(node, options, std::max<std::uint64_t>(tasks / 10, 1), false, tell);
   taken[name + "_lifecycle_tasks_per_second"] = run_load(node, options, tasks, false, tell).tasks_per_second();
   const auto connection = node.connect(options.is_coalescing);
-  add_latencies(
-      taken, name + "_dispatch_latency",
-      measure_dispatch(*connection, options.payload_bytes, [&](std::uint64_t done) { return done >= dispatches; }));
+  const auto samples = measure_dispatch(*connection, options.payload_bytes, [&](std::uint64_t done) {
+    tell(done, dispatches);
+    return done >= dispatches;
+  });
+  add_latencies(taken, name + "_dispatch_latency", samples);
   node.stop_workers();
 }
 
@@ -48,7 +50,7 @@ double measure_restart(bench_node& node, std::uint64_t queued) {
   const auto start = clock::now();
   node.start_server();
   const auto connection = node.connect();
-  const auto found = count_in_state(*connection, v1::TASK_STATE_QUEUED);
+  const auto found = count_in_state(*connection, "parked", v1::TASK_STATE_QUEUED);
   const double took = seconds_since(start);
   if (found != queued)
     throw std::runtime_error("the node holds " + std::to_string(found) + " queued tasks, not " +

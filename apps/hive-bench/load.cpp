@@ -116,11 +116,11 @@ v1::TaskSpec task_of(const std::string& type, const std::string& text, unsigned 
   return spec;
 }
 
-std::uint64_t count_in_state(client& connection, v1::TaskState state) {
+std::uint64_t count_in_state(client& connection, const std::string& type, v1::TaskState state) {
   std::uint64_t sum = 0;
   const auto status = take(connection.status());
   for (const auto& counts : status.tasks()) {
-    if (counts.by_state_size() > state) sum += counts.by_state(state);
+    if (counts.type() == type && counts.by_state_size() > state) sum += counts.by_state(state);
   }
   return sum;
 }
@@ -128,7 +128,8 @@ std::uint64_t count_in_state(client& connection, v1::TaskState state) {
 load_result run_load(const bench_node& node, const bench_options& options, std::uint64_t count, bool is_recorded,
                      const progress& tell) {
   const auto connection = node.connect(options.is_coalescing);
-  const auto before = count_in_state(*connection, v1::TASK_STATE_COMPLETED);
+  const std::string type = options.rate > 0 ? "record" : "noop";
+  const auto before = count_in_state(*connection, type, v1::TASK_STATE_COMPLETED);
   const auto start_ns = monotonic_ns();
   phase shared{options, count, is_recorded, start_ns,
                start_ns + static_cast<std::int64_t>(options.duration_seconds * 1e9)};
@@ -144,7 +145,7 @@ load_result run_load(const bench_node& node, const bench_options& options, std::
   done.create_seconds = seconds_since(start);
   const bool is_complete = poll_until(
       [&] {
-        const auto completed = count_in_state(*connection, v1::TASK_STATE_COMPLETED) - before;
+        const auto completed = count_in_state(*connection, type, v1::TASK_STATE_COMPLETED) - before;
         tell(completed, done.tasks);
         return completed >= done.tasks;
       },

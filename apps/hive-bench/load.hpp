@@ -27,8 +27,8 @@ T take(result<T> answer) {
 /// A task with a payload of so many bytes (at least its text): `text`, filled up with blanks.
 v1::TaskSpec task_of(const std::string& type, const std::string& text, unsigned payload_bytes);
 
-/// Tasks of all types in this state.
-std::uint64_t count_in_state(client& connection, v1::TaskState state);
+/// Tasks of this type in this state.
+std::uint64_t count_in_state(client& connection, const std::string& type, v1::TaskState state);
 
 /// What one phase of a lifecycle load did.
 struct load_result {

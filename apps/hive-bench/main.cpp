@@ -3,9 +3,12 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <csignal>
 #include <deque>
 #include <iostream>
+#include <thread>
 
+#include "apps/hive-bench/bench_node.hpp"
 #include "apps/hive-bench/load_processes.hpp"
 #include "apps/hive-bench/scenarios.hpp"
 
@@ -48,6 +51,20 @@ struct command_line {
   std::string format = "table";
   CLI::App* command = nullptr;
 };
+
+// SIGINT and SIGTERM leave nothing behind. Call before any other thread starts: all inherit the blocked signals.
+void watch_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::thread([signals] {
+    int number = 0;
+    ::sigwait(&signals, &number);
+    leave(128 + number);
+  }).detach();
+}
 
 int run_scenario(const command_line& chosen) {
   const auto& measured = *chosen.measured;
@@ -104,6 +121,7 @@ int main(int argument_count, char** arguments) {
   try {
     if (worker->parsed()) return run_workers(told);
     if (subscriber->parsed()) return run_subscribers(told);
+    watch_signals();
     for (const auto& one : commands) {
       if (one.command->parsed()) return run_scenario(one);
     }
