@@ -9,7 +9,7 @@
 #include <ostream>
 #include <thread>
 
-#include "hive_commit.hpp"
+#include "apps/hive-bench/hive_commit.hpp"
 
 namespace hive::bench {
 namespace {
