@@ -365,7 +365,7 @@ TEST_CASE("a malformed command line or file ends with its exit status and says w
   const int missing = exit_status(errc::not_found);
   const std::vector<bad_command> commands{
       {{"task"}, usage, "subcommand"},
-      {{"nonsense"}, usage, "subcommand is required"},
+      {{"nonsense"}, usage, "no command 'nonsense'"},
       {{"task", "get"}, usage, "required"},
       {{"task", "get", "task-zzz"}, invalid, "is not an id"},
       {{"task", "get", "worker-0000000000001"}, invalid, "is not an id"},
