@@ -41,6 +41,38 @@ TEST_CASE("SIGTERM under load stops within 5 s with nothing acknowledged lost") 
   CHECK(client->check()->violations().empty());
 }
 
+TEST_CASE("SIGTERM during a check and a large upload stops within 5 s, and nobody waits for ever") {
+  node server;
+  auto client = server.connect();
+  const std::vector<v1::TaskSpec> specs(20'000, task_of("noop"));
+  REQUIRE(client->create_tasks(specs));
+  v1::PlanDocument document;
+  document.set_name("large");
+  constexpr int steps = 100'000;
+  for (int i = 0; i < steps; ++i) add_step(document, "s" + std::to_string(i), {}, task_of("noop"));
+  const auto used_before = client->status()->storage_used_bytes();
+  auto plan = client->async().submit_plan(document);
+  // Its steps are being staged.
+  REQUIRE(eventually([&] {
+    const auto status = client->status();
+    return status && status->storage_used_bytes() > used_before + (1 << 20);
+  }));
+  auto check = client->async().check();
+  const auto begun_at = std::chrono::steady_clock::now();
+  CHECK(server.stop() == 0);
+  CHECK(std::chrono::steady_clock::now() - begun_at < 5s);
+  // The client repeats both when the node is back.
+  server.start();
+  const auto submitted = plan.get();
+  INFO(to_string(submitted ? error{} : submitted.failure()));
+  REQUIRE(submitted);
+  CHECK(submitted->step_count() == steps);
+  const auto checked = check.get();
+  REQUIRE(checked);
+  CHECK(checked->violations().empty());
+  CHECK(client->check()->violations().empty());
+}
+
 TEST_CASE("two nodes cannot share a data folder") {
   const node server;
   const auto second = run({program("hived"), "--data-dir", server.data_folder().string(), "--listen", "127.0.0.1:0",
