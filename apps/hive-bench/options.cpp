@@ -24,7 +24,7 @@ option_entry number(std::string_view name, Value bench_options::*field, double f
           [=](const bench_options& from_options) { return nlohmann::json(from_options.*field); }};
 }
 
-option_entry text(std::string_view name, std::string bench_options::*field, std::string about) {
+option_entry text(std::string_view name, std::string bench_options::*field, const std::string& about) {
   return {name,
           [=](CLI::App& command, bench_options& into) {
             return command.add_option("--" + std::string{name}, into.*field, about);

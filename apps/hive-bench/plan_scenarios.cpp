@@ -8,7 +8,7 @@ namespace hive::bench {
 namespace {
 
 using namespace std::chrono_literals;
-using clock = std::chrono::steady_clock;
+using std::chrono::steady_clock;
 
 // How far a plan was, and when.
 struct plan_point {
@@ -35,7 +35,7 @@ figures run_plan(const bench_options& options, v1::PlanDocument document, const 
   const auto steps = static_cast<double>(document.steps_size());
   const auto memory_before = node.server_memory_bytes();
   auto memory_max = memory_before;
-  const auto start = clock::now();
+  const auto start = steady_clock::now();
   const auto plan = take(connection->submit_plan(std::move(document)));
   const double submitted = seconds_since(start);
   const plan_id id{plan.plan_id()};

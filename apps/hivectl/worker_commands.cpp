@@ -100,7 +100,7 @@ result<v1::Worker> find_worker(client& connection, const std::string& text) {
 }
 
 result<worker_id> find_worker_id(client& connection, const std::string& text) {
-  if (const auto id = parse_worker_id(text)) return id;
+  if (auto id = parse_worker_id(text)) return id;
   const auto worker = connection.get_worker(text);
   if (!worker) return worker.failure();
   return worker_id{worker->id()};

@@ -28,7 +28,8 @@ void read_labels(const field& where, google::protobuf::RepeatedPtrField<v1::Labe
       refuse(value, "has " + std::to_string(text.size()) + " bytes; at most " +
                         std::to_string(limits.label_value_bytes_max) + " are allowed");
     }
-    const auto same = std::find_if(labels.begin(), labels.end(), [&](const auto& label) { return label.key() == key; });
+    const auto same =
+        std::find_if(labels.begin(), labels.end(), [&, &name = key](const auto& label) { return label.key() == name; });
     v1::Label* label = same == labels.end() ? labels.Add() : &*same;
     label->set_key(key);
     label->set_value(text);

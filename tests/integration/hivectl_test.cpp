@@ -114,10 +114,7 @@ steps:
   CHECK(watched.output.find("completed") != std::string::npos);
   CHECK(watched.output.find("\x1b[") == std::string::npos);  // nothing for a terminal
 
-  const auto listed = ask(server, {"plan", "list"}).dump();
-  const auto at = listed.find("plan-");
-  const auto task_at = listed.find("task-");
-  const auto id = listed.substr(std::min(at, task_at), 18);
+  const auto id = ask(server, {"plan", "list"}).at("plans").at(0).at("id").get<std::string>();
   CHECK(plan_state(server, id) == "completed");
   const auto steps = ask(server, {"plan", "status", "--steps", id}).dump();
   CHECK(steps.find("\"first\"") != std::string::npos);
@@ -133,8 +130,7 @@ steps:
 TEST_CASE("hivectl pauses, resumes, cancels and retries a plan") {
   const node server;
   const auto file = plan_file(server, "name: waits\nsteps:\n  - name: only\n    argv: [echo, one]\n");
-  const auto submitted = ask(server, {"plan", "submit", file}).dump();
-  const auto id = submitted.substr(std::min(submitted.find("plan-"), submitted.find("task-")), 18);
+  const auto id = ask(server, {"plan", "submit", file}).at("plan_id").get<std::string>();
   const auto change = [&](const std::string& action) {
     return ask(server, {"plan", action, id}).at("status").at("state").get<std::string>();
   };
