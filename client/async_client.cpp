@@ -178,17 +178,18 @@ async_client::future<v1::ListTasksResponse> async_client::list_tasks(v1::ListTas
   return ask<v1::ListTasksResponse>(*channel_, front::task_manager, std::move(request));
 }
 
-async_client::future<v1::ListTasksResponse> async_client::get_tasks_by_status(v1::TaskState state, page_request page) {
+async_client::future<v1::ListTasksResponse> async_client::get_tasks_by_status(v1::TaskState state,
+                                                                              const page_request& page) {
   auto request = make_list(page);
   request.add_states(state);
   return list_tasks(std::move(request));
 }
 
-async_client::future<v1::ListTasksResponse> async_client::get_queued_tasks(page_request page) {
-  return get_tasks_by_status(v1::TASK_STATE_QUEUED, std::move(page));
+async_client::future<v1::ListTasksResponse> async_client::get_queued_tasks(const page_request& page) {
+  return get_tasks_by_status(v1::TASK_STATE_QUEUED, page);
 }
 
-async_client::future<v1::ListTasksResponse> async_client::get_pending_tasks(page_request page) {
+async_client::future<v1::ListTasksResponse> async_client::get_pending_tasks(const page_request& page) {
   auto request = make_list(page);
   for (auto state : {v1::TASK_STATE_SCHEDULED, v1::TASK_STATE_BLOCKED, v1::TASK_STATE_QUEUED})
     request.add_states(state);

@@ -80,7 +80,7 @@ class batcher : public std::enable_shared_from_this<batcher<Policy>> {
 
  private:
   static constexpr std::size_t queued_items_max = 100'000;
-  static constexpr std::size_t batch_bytes_max = 900 * 1024;
+  static constexpr std::size_t batch_bytes_max = 900UL * 1024;
   static constexpr std::uint32_t batch_items_default = 1'000;
   static constexpr std::chrono::milliseconds refused_pause{20};
 

@@ -38,14 +38,14 @@ result<task_change> client::update_task_status(task_id id, v1::TaskState state, 
 result<v1::ListTasksResponse> client::list_tasks(v1::ListTasksRequest request) {
   return async().list_tasks(std::move(request)).get();
 }
-result<v1::ListTasksResponse> client::get_tasks_by_status(v1::TaskState state, page_request page) {
-  return async().get_tasks_by_status(state, std::move(page)).get();
+result<v1::ListTasksResponse> client::get_tasks_by_status(v1::TaskState state, const page_request& page) {
+  return async().get_tasks_by_status(state, page).get();
 }
-result<v1::ListTasksResponse> client::get_queued_tasks(page_request page) {
-  return async().get_queued_tasks(std::move(page)).get();
+result<v1::ListTasksResponse> client::get_queued_tasks(const page_request& page) {
+  return async().get_queued_tasks(page).get();
 }
-result<v1::ListTasksResponse> client::get_pending_tasks(page_request page) {
-  return async().get_pending_tasks(std::move(page)).get();
+result<v1::ListTasksResponse> client::get_pending_tasks(const page_request& page) {
+  return async().get_pending_tasks(page).get();
 }
 result<task_change> client::cancel_task(task_id id, std::string message, milliseconds grace) {
   return async().cancel_task(id, std::move(message), grace).get();

@@ -26,9 +26,9 @@ class async_client {
   future<std::vector<result<v1::Task>>> get_tasks(std::vector<task_id> ids, task_parts parts = {});
   future<task_change> update_task_status(v1::TaskStatusUpdate update);
   future<v1::ListTasksResponse> list_tasks(v1::ListTasksRequest request);
-  future<v1::ListTasksResponse> get_tasks_by_status(v1::TaskState state, page_request page = {});
-  future<v1::ListTasksResponse> get_queued_tasks(page_request page = {});
-  future<v1::ListTasksResponse> get_pending_tasks(page_request page = {});
+  future<v1::ListTasksResponse> get_tasks_by_status(v1::TaskState state, const page_request& page = {});
+  future<v1::ListTasksResponse> get_queued_tasks(const page_request& page = {});
+  future<v1::ListTasksResponse> get_pending_tasks(const page_request& page = {});
   future<task_change> cancel_task(task_id id, std::string message = {}, milliseconds grace = {});
   future<task_change> retry_task(task_id id);
   future<task_change> purge_task(task_id id);
@@ -105,10 +105,10 @@ class client {
   result<task_change> update_task_status(v1::TaskStatusUpdate update);
   result<task_change> update_task_status(task_id id, v1::TaskState state, std::string message = {});
   result<v1::ListTasksResponse> list_tasks(v1::ListTasksRequest request);
-  result<v1::ListTasksResponse> get_tasks_by_status(v1::TaskState state, page_request page = {});
-  result<v1::ListTasksResponse> get_queued_tasks(page_request page = {});
+  result<v1::ListTasksResponse> get_tasks_by_status(v1::TaskState state, const page_request& page = {});
+  result<v1::ListTasksResponse> get_queued_tasks(const page_request& page = {});
   /// Scheduled, blocked or queued.
-  result<v1::ListTasksResponse> get_pending_tasks(page_request page = {});
+  result<v1::ListTasksResponse> get_pending_tasks(const page_request& page = {});
   /// Queued tasks end at once, running ones when their handler confirms or `grace` (0: the node's setting) ends.
   result<task_change> cancel_task(task_id id, std::string message = {}, milliseconds grace = {});
   result<task_change> retry_task(task_id id);

@@ -5,7 +5,7 @@
 namespace hive {
 namespace {
 
-constexpr std::size_t part_bytes_max = 900 * 1024;
+constexpr std::size_t part_bytes_max = 900UL * 1024;
 constexpr int restarts_max = 5;
 
 /// One upload; kept alive by the callback of the part that is on its way.

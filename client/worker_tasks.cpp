@@ -20,10 +20,10 @@ constexpr std::chrono::microseconds end_delay{500};
 constexpr std::size_t report_messages_max = 4;
 constexpr milliseconds report_timeout{10'000};
 constexpr milliseconds report_pause{50};
-constexpr std::size_t report_message_bytes_max = 900 * 1024;
+constexpr std::size_t report_message_bytes_max = 900UL * 1024;
 constexpr std::size_t report_items_max = 1'000;
-constexpr std::size_t log_chunk_bytes_max = 64 * 1024;
-constexpr std::size_t report_bytes_max = 4 * 1024 * 1024;
+constexpr std::size_t log_chunk_bytes_max = 64UL * 1024;
+constexpr std::size_t report_bytes_max = 4UL * 1024 * 1024;
 
 bool is_log_or_progress(const v1::TaskReport& body) { return body.has_log() || body.has_progress(); }
 

@@ -7,7 +7,7 @@ namespace hive::bench {
 namespace {
 
 using namespace std::chrono_literals;
-using clock = std::chrono::steady_clock;
+using std::chrono::steady_clock;
 
 constexpr std::uint64_t probe_tasks = 50'000;
 constexpr std::uint64_t probe_dispatches = 1'000;
@@ -34,7 +34,7 @@ std::uint64_t storage_bytes(client& connection) { return take(connection.status(
 
 // Waits out the window; CPU time that `spent` grew by, in percent of one core.
 double cpu_percent(const std::function<double()>& spent, double window_seconds, const progress& tell) {
-  const auto start = clock::now();
+  const auto start = steady_clock::now();
   const double before = spent();
   poll_until(
       [&] {
@@ -47,7 +47,7 @@ double cpu_percent(const std::function<double()>& spent, double window_seconds, 
 
 // Seconds until the node has told a client how many tasks it holds.
 double measure_restart(bench_node& node, std::uint64_t queued) {
-  const auto start = clock::now();
+  const auto start = steady_clock::now();
   node.start_server();
   const auto connection = node.connect();
   const auto found = count_in_state(*connection, "parked", v1::TASK_STATE_QUEUED);
@@ -69,7 +69,7 @@ figures run_backlog(const bench_options& options, const progress& tell) {
   const auto memory_before = node.server_memory_bytes();
   const auto storage_before = storage_bytes(*connection);
   const auto disk_before = node.disk_bytes();
-  const auto start = clock::now();
+  const auto start = steady_clock::now();
   create_in_batches(node, options, "parked", options.count, tell);
   const auto count = static_cast<double>(options.count);
   taken["backlog_create_tasks_per_second"] = count / seconds_since(start);
@@ -97,12 +97,12 @@ figures run_workers(const bench_options& options, const progress& tell) {
   const auto server = [&] { return node.server_cpu_seconds(); };
   taken["idle_server_cpu_percent"] = cpu_percent(server, options.duration_seconds, tell);
   const auto memory_before = node.server_memory_bytes();
-  const auto start = clock::now();
+  const auto start = steady_clock::now();
   node.start_workers(options.workers, options.slots, options.processes);
   taken["workers_start_seconds"] = seconds_since(start);
   cpu_percent(server, std::min(settle_seconds, options.duration_seconds), tell);
   const double processes_before = node.workers_cpu_seconds();
-  const auto window_start = clock::now();
+  const auto window_start = steady_clock::now();
   taken["workers_server_cpu_percent"] = cpu_percent(server, options.duration_seconds, tell);
   taken["workers_processes_cpu_percent"] =
       (node.workers_cpu_seconds() - processes_before) / seconds_since(window_start) * 100;
@@ -119,7 +119,7 @@ figures run_restart(const bench_options& options, const progress& tell) {
   bench_node node{"", options.folder};
   create_in_batches(node, options, "parked", options.count, tell);
   figures taken;
-  const auto stop_start = clock::now();
+  const auto stop_start = steady_clock::now();
   node.stop_server();
   taken["restart_stop_seconds"] = seconds_since(stop_start);
   taken["restart_seconds"] = measure_restart(node, options.count);

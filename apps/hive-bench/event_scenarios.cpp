@@ -15,7 +15,7 @@ namespace hive::bench {
 namespace {
 
 using namespace std::chrono_literals;
-using clock = std::chrono::steady_clock;
+using std::chrono::steady_clock;
 
 constexpr auto tick_event = "bench.tick";
 constexpr auto delivery_patience = 60s;
@@ -80,12 +80,12 @@ figures run_fanout(const bench_options& options, const progress& tell) {
   measure_dispatch(*connection, options.payload_bytes, [&](std::uint64_t done) { return done >= options.warm_up; });
   figures taken;
   const double window = static_cast<double>(options.count) / options.rate;
-  const auto alone_start = clock::now();
+  const auto alone_start = steady_clock::now();
   add_latencies(taken, "fanout_alone_dispatch_latency",
                 dispatch_for([&] { return seconds_since(alone_start) >= window; }));
 
   node.start_subscribers(options.subscribers, options.processes, tick_event);
-  const auto start = clock::now();
+  const auto start = steady_clock::now();
   const double cpu_before = node.server_cpu_seconds();
   background publishing{[&] { publish_ticks(*publisher, options.count, options.rate); }};
   const auto expected = options.count * options.subscribers;
@@ -120,7 +120,7 @@ figures run_mixed(const bench_options& options, const progress& tell) {
   node.start_subscribers(options.subscribers, options.processes, "task.completed");
   const auto planner = node.connect();
   const auto reader = node.connect();
-  const auto start = clock::now();
+  const auto start = steady_clock::now();
   const auto is_over = [&] { return seconds_since(start) >= options.duration_seconds; };
   std::atomic<std::uint64_t> plans{0};
   background planning{[&] {

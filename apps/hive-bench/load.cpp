@@ -16,7 +16,7 @@ namespace hive::bench {
 namespace {
 
 using namespace std::chrono_literals;
-using clock = std::chrono::steady_clock;
+using std::chrono::steady_clock;
 
 // Of an open loop: beyond this many unanswered calls a client waits; the latency still counts from the intended start.
 constexpr std::size_t open_calls_max = 50'000;
@@ -133,7 +133,7 @@ load_result run_load(const bench_node& node, const bench_options& options, std::
   const auto start_ns = monotonic_ns();
   phase shared{options, count, is_recorded, start_ns,
                start_ns + static_cast<std::int64_t>(options.duration_seconds * 1e9)};
-  const auto start = clock::now();
+  const auto start = steady_clock::now();
   run_threads(options.clients, [&](unsigned index) {
     const auto caller = index == 0 ? connection : node.connect(options.is_coalescing);
     const auto run = options.rate > 0 ? run_open_client : run_closed_client;
@@ -146,7 +146,7 @@ load_result run_load(const bench_node& node, const bench_options& options, std::
   const auto completed_count = [&] { return count_in_state(*connection, type, v1::TASK_STATE_COMPLETED) - before; };
   for (auto completed = completed_count(); completed < done.tasks; completed = completed_count()) {
     tell(completed, done.tasks);
-    if (clock::now() - start > end_patience) throw std::runtime_error("the tasks did not complete in time");
+    if (steady_clock::now() - start > end_patience) throw std::runtime_error("the tasks did not complete in time");
     std::this_thread::sleep_for(10ms);  // asking costs the node time too
   }
   done.seconds = seconds_since(start);

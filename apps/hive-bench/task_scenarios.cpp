@@ -4,7 +4,7 @@
 
 namespace hive::bench {
 
-using clock = std::chrono::steady_clock;
+using std::chrono::steady_clock;
 
 namespace {
 
@@ -32,7 +32,7 @@ figures run_create(const bench_options& options, const progress& tell) {
   bench_node node{options.endpoint, options.folder};
   if (options.warm_up > 0) create_in_batches(node, options, "noop", options.warm_up, tell);
   const auto memory_before = node.server_memory_bytes();
-  const auto start = clock::now();
+  const auto start = steady_clock::now();
   create_in_batches(node, options, "noop", options.count, tell);
   taken["create_batched_tasks_per_second"] = static_cast<double>(options.count) / seconds_since(start);
   const auto memory_after = node.server_memory_bytes();
@@ -43,7 +43,7 @@ figures run_create(const bench_options& options, const progress& tell) {
   const auto connection = node.connect(options.is_coalescing);
   const std::uint64_t singles = std::clamp<std::uint64_t>(options.count / 100, 100, 100'000);
   latency_histogram latencies;
-  const auto single_start = clock::now();
+  const auto single_start = steady_clock::now();
   for (std::uint64_t index = 0; index < singles; ++index) {
     const auto begun = monotonic_ns();
     take(connection->create_task(task_of("noop", {}, options.payload_bytes)));
@@ -70,7 +70,7 @@ figures run_dispatch(const bench_options& options, const progress& tell) {
   }
   const auto connection = node.connect(options.is_coalescing);
   measure_dispatch(*connection, options.payload_bytes, [&](std::uint64_t done) { return done >= options.warm_up; });
-  const auto start = clock::now();
+  const auto start = steady_clock::now();
   const auto samples = measure_dispatch(*connection, options.payload_bytes, [&](std::uint64_t done) {
     if (done % 50 == 0) tell(done, measured_count(options));
     return options.duration_seconds > 0 ? seconds_since(start) >= options.duration_seconds : done >= options.count;

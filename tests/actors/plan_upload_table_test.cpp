@@ -70,7 +70,9 @@ TEST_CASE("uploads are bounded by number, steps, bytes and silence") {
   CHECK(table.size() == 0);
   auto heavy = part_of(3, 0, 1);
   heavy.mutable_steps(0)->mutable_task()->set_payload(std::string(2000, 'x'));
-  CHECK(table.add(std::move(heavy), start).failure().code == errc::resource_exhausted);
+  const auto refused = table.add(std::move(heavy), start);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.failure().code == errc::resource_exhausted);
   CHECK(table.add(part_of(4, 0, 1), start));
   CHECK(table.add(part_of(5, 0, 1), start + 61s));
   CHECK(table.next_part(4) == 0);

@@ -241,13 +241,13 @@ TEST_CASE("figures: dispatch latency and lifecycle rate over bare messages", "[.
   std::sort(latencies_us.begin(), latencies_us.end());
   WARN("create call to handler, idle, us: p50 " << latencies_us[1000] << " p99 " << latencies_us[1980]);
   constexpr int tasks = 200'000;
-  const int batch = 500;
+  static constexpr int batch = 500;
   const int before = figures->completed;
   const std::int64_t started = now_ns();
   auto creator = client.system.spawn([&](caf::event_based_actor* self) {
     auto left = std::make_shared<int>(tasks / batch);
     auto send_next = std::make_shared<std::function<void()>>();
-    *send_next = [self, left, send_next, &client, batch] {
+    *send_next = [self, left, send_next, &client] {
       if ((*left)-- <= 0) return;
       self->request(caf::actor_cast<caf::actor>(client.directory.task_manager), patience, noop_tasks(batch))
           .then([send_next](const v1::CreateTasksResponse&) { (*send_next)(); });
