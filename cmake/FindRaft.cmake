@@ -1,0 +1,32 @@
+# libraft (cowsql) ships only a pkg-config file. Defines Raft::raft; the version must be 0.22.1 (2201) or newer: 0.15, which
+# Debian 12 has by itself, can elect two leaders in one term.
+set(raft_version_min 2201)
+find_path(RAFT_INCLUDE_DIR raft.h)
+find_library(RAFT_LIBRARY raft)
+if(RAFT_INCLUDE_DIR)
+  file(STRINGS ${RAFT_INCLUDE_DIR}/raft.h raft_version_lines REGEX "#define RAFT_VERSION_(MAJOR|MINOR|RELEASE) +[0-9]+")
+  foreach(part IN ITEMS MAJOR MINOR RELEASE)
+    string(REGEX MATCH "RAFT_VERSION_${part} +([0-9]+)" ignored "${raft_version_lines}")
+    set(raft_${part} "${CMAKE_MATCH_1}")
+  endforeach()
+  # The 0.15 of Debian has no version in its header at all.
+  if(NOT "${raft_MAJOR}" STREQUAL "")
+    set(RAFT_VERSION ${raft_MAJOR}.${raft_MINOR}.${raft_RELEASE})
+    math(EXPR raft_version_number "${raft_MAJOR} * 10000 + ${raft_MINOR} * 100 + ${raft_RELEASE}")
+  else()
+    set(RAFT_VERSION "before 0.18")
+    set(raft_version_number 0)
+  endif()
+  if(raft_version_number LESS raft_version_min)
+    message(FATAL_ERROR "hive needs libraft 0.22.1 or newer (package libraft-dev; scripts/bootstrap gets it); "
+                        "found ${RAFT_VERSION} in ${RAFT_INCLUDE_DIR}")
+  endif()
+endif()
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(Raft REQUIRED_VARS RAFT_LIBRARY RAFT_INCLUDE_DIR VERSION_VAR RAFT_VERSION)
+if(Raft_FOUND AND NOT TARGET Raft::raft)
+  add_library(Raft::raft UNKNOWN IMPORTED)
+  set_target_properties(Raft::raft PROPERTIES IMPORTED_LOCATION ${RAFT_LIBRARY}
+                        INTERFACE_SYSTEM_INCLUDE_DIRECTORIES ${RAFT_INCLUDE_DIR})
+endif()
+mark_as_advanced(RAFT_INCLUDE_DIR RAFT_LIBRARY)
