@@ -22,6 +22,13 @@ inline caf::error refuse(const service_context& context, std::string_view actor,
   return make_error(failure);
 }
 
+/// The answer to a query: its value, or its failure as CAF carries it.
+template <class T>
+caf::result<T> to_caf(result<T>&& value) {
+  if (!value) return make_error(value.failure());
+  return std::move(*value);
+}
+
 /// unavailable: clients try again, here after a restart or elsewhere.
 error node_is_stopping();
 

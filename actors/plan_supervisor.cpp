@@ -15,12 +15,6 @@ constexpr int inline_steps_max = 2'000;
 constexpr std::uint32_t intakes_max = 1'000;
 constexpr std::chrono::seconds tick_interval{10};
 
-template <class T>
-caf::result<T> to_caf(result<T>&& value) {
-  if (!value) return make_error(value.failure());
-  return std::move(*value);
-}
-
 v1::PlanState state_of(persistence::store& store, std::uint64_t plan) {
   v1::GetPlanStatusRequest query;
   query.set_plan_id(plan);

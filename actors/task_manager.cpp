@@ -8,12 +8,6 @@
 namespace hive {
 namespace {
 
-template <class T>
-caf::result<T> to_caf(result<T>&& value) {
-  if (!value) return make_error(value.failure());
-  return std::move(*value);
-}
-
 /// States that a client may set by hand; UNSPECIFIED sets progress only. CAF does not check enums from the wire.
 bool is_settable(v1::TaskState state) {
   switch (state) {

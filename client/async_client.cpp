@@ -107,6 +107,25 @@ result<v1::Task> to_task(result<v1::GetTaskItem> reply) {
   return std::move(*reply->mutable_task());
 }
 
+/// A change of one task by a request that holds a list of them.
+template <class Request, class Response>
+std::future<result<task_change>> change_task(channel& owner, task_id id, repeat may_repeat) {
+  Request request;
+  request.add_task_ids(id.value);
+  const auto pick = [](const Response& reply) -> result<task_change> {
+    if (reply.items_size() != 1) return error{errc::internal, "no item", {}};
+    const auto& item = reply.items(0);
+    if (!is_ok(item.status())) return to_error(item.status());
+    return to_change(item);
+  };
+  answer<task_change> made;
+  owner.start<Response>(front::task_manager, std::move(request), may_repeat,
+                        [promise = made.promise, pick](const result<Response>& reply) {
+                          promise->set_value(reply ? pick(*reply) : result<task_change>{reply.failure()});
+                        });
+  return std::move(made.future);
+}
+
 }  // namespace
 
 async_client::async_client(std::shared_ptr<channel> connection) : channel_(std::move(connection)) {}
@@ -203,37 +222,11 @@ async_client::future<task_change> async_client::cancel_task(task_id id, std::str
 }
 
 async_client::future<task_change> async_client::retry_task(task_id id) {
-  v1::RetryTasksRequest request;
-  request.add_task_ids(id.value);
-  answer<task_change> made;
-  channel_->start<v1::RetryTasksResponse>(front::task_manager, std::move(request), repeat::never,
-                                          [promise = made.promise](const result<v1::RetryTasksResponse>& reply) {
-                                            if (!reply) return promise->set_value(reply.failure());
-                                            if (reply->items_size() != 1)
-                                              return promise->set_value(error{errc::internal, "no item", {}});
-                                            const auto& item = reply->items(0);
-                                            if (!is_ok(item.status()))
-                                              return promise->set_value(to_error(item.status()));
-                                            promise->set_value(to_change(item));
-                                          });
-  return std::move(made.future);
+  return change_task<v1::RetryTasksRequest, v1::RetryTasksResponse>(*channel_, id, repeat::never);
 }
 
 async_client::future<task_change> async_client::purge_task(task_id id) {
-  v1::PurgeTasksRequest request;
-  request.add_task_ids(id.value);
-  answer<task_change> made;
-  channel_->start<v1::PurgeTasksResponse>(front::task_manager, std::move(request), repeat::always,
-                                          [promise = made.promise](const result<v1::PurgeTasksResponse>& reply) {
-                                            if (!reply) return promise->set_value(reply.failure());
-                                            if (reply->items_size() != 1)
-                                              return promise->set_value(error{errc::internal, "no item", {}});
-                                            const auto& item = reply->items(0);
-                                            if (!is_ok(item.status()))
-                                              return promise->set_value(to_error(item.status()));
-                                            promise->set_value(to_change(item));
-                                          });
-  return std::move(made.future);
+  return change_task<v1::PurgeTasksRequest, v1::PurgeTasksResponse>(*channel_, id, repeat::always);
 }
 
 async_client::future<v1::GetTaskLogsResponse> async_client::get_task_logs(task_id id, std::uint64_t offset,

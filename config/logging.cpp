@@ -11,8 +11,8 @@
 #include <map>
 #include <mutex>
 
+#include "base/nearest_name.hpp"
 #include "config/json_text.hpp"
-#include "config/nearest_name.hpp"
 
 namespace hive::config {
 

@@ -10,7 +10,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "config/nearest_name.hpp"
+#include "base/nearest_name.hpp"
 
 namespace hive::config {
 
@@ -22,7 +22,7 @@ error refuse(const std::string& origin, const std::string& message, const std::s
   return {errc::invalid_argument, origin + ": " + message, name};
 }
 
-std::string did_you_mean(const std::string& near) { return near.empty() ? "" : "; did you mean " + near + "?"; }
+std::string suggestion_of(const std::string& near) { return near.empty() ? "" : "; did you mean " + near + "?"; }
 
 std::string line_of(const std::string& path, const toml::source_region& source) {
   return path + ":" + std::to_string(source.begin.line);
@@ -181,7 +181,7 @@ result<void> read_section(const std::string& path, const std::string& section, c
     setting* const entry = find(settings, section + "." + name);
     if (entry == nullptr) {
       const std::string unknown = section + "." + name;
-      return refuse(origin, "unknown setting " + unknown + did_you_mean(nearest_setting(settings, section, name)),
+      return refuse(origin, "unknown setting " + unknown + suggestion_of(nearest_setting(settings, section, name)),
                     unknown);
     }
     if (auto done = finish(*entry, origin, assign_node(*entry, value)); !done) return done;
@@ -200,14 +200,14 @@ result<void> read_tables(const std::string& path, const toml::table& root, std::
     const bool is_known = std::find(sections.begin(), sections.end(), section) != sections.end();
     if (!is_known && value.is_table()) {
       const std::string near = nearest_name(section, sections);
-      return refuse(origin, "unknown section [" + section + "]" + did_you_mean(near.empty() ? "" : "[" + near + "]"),
+      return refuse(origin, "unknown section [" + section + "]" + suggestion_of(near.empty() ? "" : "[" + near + "]"),
                     section);
     }
     if (!is_known) {
-      return refuse(
-          origin,
-          "unknown setting " + section + " outside of a section" + did_you_mean(nearest_setting(settings, "", section)),
-          section);
+      return refuse(origin,
+                    "unknown setting " + section + " outside of a section" +
+                        suggestion_of(nearest_setting(settings, "", section)),
+                    section);
     }
     if (!value.is_table())
       return refuse(origin, "[" + section + "] must be a section, found " + node_kind_name(value), section);
@@ -258,7 +258,7 @@ result<void> read_environment(std::vector<setting>& settings) {
     if (!variable.starts_with("HIVE_")) continue;
     for (const std::string& valid : variables) {
       if (const std::size_t distance = edit_distance(variable, valid); distance > 0 && distance <= 2) {
-        return refuse(variable, "unknown variable" + did_you_mean(valid), variable);
+        return refuse(variable, "unknown variable" + suggestion_of(valid), variable);
       }
     }
   }
@@ -270,7 +270,7 @@ result<void> read_overrides(const std::vector<setting_override>& overrides, std:
     setting* const entry = find(settings, given.name);
     if (entry == nullptr) {
       return refuse("command line",
-                    "unknown setting " + given.name + did_you_mean(nearest_name(given.name, full_names(settings))),
+                    "unknown setting " + given.name + suggestion_of(nearest_name(given.name, full_names(settings))),
                     given.name);
     }
     if (auto done = finish(*entry, "command line", assign_text(*entry, given.value)); !done) return done;

@@ -5,8 +5,8 @@
 #include <iterator>
 #include <utility>
 
+#include "base/nearest_name.hpp"
 #include "config/logging.hpp"
-#include "config/nearest_name.hpp"
 
 namespace hive::config {
 

@@ -3,7 +3,7 @@
 #include <iostream>
 
 #include "apps/hivectl/session.hpp"
-#include "apps/plan_files/nearest_name.hpp"
+#include "base/nearest_name.hpp"
 
 namespace {
 
@@ -54,11 +54,10 @@ std::string describe_unknown_command(const CLI::App& root, const std::vector<std
     }
     if (known.empty()) return {};
     if (found == nullptr) {
-      const std::string near = hive::plan_files::nearest_name(word, known);
+      const std::string near = hive::did_you_mean(word, known);
       std::string list;
       for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
-      return "there is no command '" + word + "'" +
-             (near.empty() ? "; there are " + list : "; did you mean '" + near + "'?");
+      return "there is no command '" + word + "'" + (near.empty() ? "; there are " + list : near);
     }
     group = found;
   }

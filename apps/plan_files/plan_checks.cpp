@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 
-#include "apps/plan_files/nearest_name.hpp"
+#include "base/nearest_name.hpp"
 
 namespace hive::plan_files {
 namespace {
@@ -29,7 +29,7 @@ graph_fault unknown_need(const v1::PlanDocument& document, int step, int need) {
     if (i != step) names.push_back(document.steps(i).name());
   }
   const std::string& name = document.steps(step).needs(need);
-  return {step, need, "there is no step '" + name + "'" + suggestion(name, names)};
+  return {step, need, "there is no step '" + name + "'" + did_you_mean(name, names)};
 }
 
 bool resolve_needs(const v1::PlanDocument& document, const index_by_name& indices, std::vector<std::vector<int>>& needs,

@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/plan_files/file_text.hpp"
-#include "apps/plan_files/nearest_name.hpp"
 #include "apps/plan_files/plan_checks.hpp"
 #include "apps/plan_files/plan_files.hpp"
 #include "core/limits.hpp"

@@ -4,8 +4,8 @@
 #include <charconv>
 #include <cmath>
 
-#include "apps/plan_files/nearest_name.hpp"
 #include "apps/plan_files/plan_files.hpp"
+#include "base/nearest_name.hpp"
 
 namespace hive::plan_files {
 namespace {
@@ -76,7 +76,7 @@ map_reader::map_reader(field where, std::vector<std::string> known)
   for (const auto& entry : where_.node) {
     const std::string key = entry.first.Scalar();
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;
-    const std::string near = suggestion(key, known);
+    const std::string near = did_you_mean(key, known);
     refuse({where_.file_name, path_below(where_.path, key), entry.first},
            "unknown key" + (near.empty() ? "; known here: " + joined(known) : near));
   }

@@ -1,6 +1,7 @@
 // A node over the real LMDB store, with a map so small that it fills up.
 #include "tests/actors/fixture.hpp"
-#include "tests/persistence/temporary_folder.hpp"
+#include "tests/persistence/small_store.hpp"
+#include "tests/temporary_folder.hpp"
 
 namespace hive {
 namespace {
@@ -61,7 +62,7 @@ struct full_store_fixture : test::node_fixture {
   }
   [[nodiscard]] int violations() const { return core::check(*real->read()).violations_size(); }
 
-  persistence::testing::temporary_folder folder;
+  test::temporary_folder folder;
   std::unique_ptr<persistence::store> real;
 };
 

@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "config/config.hpp"
-#include "tests/config/temporary_file.hpp"
+#include "tests/temporary_folder.hpp"
 
 using namespace hive;
 using namespace hive::config;

@@ -2,7 +2,8 @@
 
 #include "config/config.hpp"
 #include "config/settings_table.hpp"
-#include "tests/config/temporary_file.hpp"
+#include "tests/config/scoped_variable.hpp"
+#include "tests/temporary_folder.hpp"
 
 using namespace hive;
 using namespace hive::config;

@@ -5,7 +5,7 @@
 
 #include "config/json_text.hpp"
 #include "config/logging.hpp"
-#include "tests/config/temporary_file.hpp"
+#include "tests/temporary_folder.hpp"
 
 using namespace hive;
 using namespace hive::config;

@@ -1,7 +1,8 @@
 #include <catch2/catch.hpp>
 
 #include "config/config.hpp"
-#include "tests/config/temporary_file.hpp"
+#include "tests/config/scoped_variable.hpp"
+#include "tests/temporary_folder.hpp"
 
 using namespace hive;
 using namespace hive::config;
@@ -40,7 +41,7 @@ TEST_CASE("each malformed file is refused with its line and what is wrong") {
       {"wibble = 3", ":1: unknown setting wibble outside of a section"},
       {"[node.data_dir]\nx = 1", ":1: node.data_dir must be a string, found a table"},
       {"[node.extra]\nx = 1", ":1: unknown setting node.extra"},
-      {"[NODE]\n", ":1: unknown section [NODE]"},
+      {"[NODE]\n", ":1: unknown section [NODE]; did you mean [node]?"},
       {"[plans]\nsteps_man = 3", ":2: unknown setting plans.steps_man; did you mean plans.steps_max?"},
       {"[\"\"]\nx = 1", ":1: unknown section []"},
       // sections that are none

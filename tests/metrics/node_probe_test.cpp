@@ -11,6 +11,7 @@
 
 #include "metrics/names.hpp"
 #include "tests/metrics/sample_probe.hpp"
+#include "tests/temporary_folder.hpp"
 
 namespace hive::metrics {
 
@@ -139,7 +140,7 @@ TEST_CASE("promtool finds nothing to say about the metrics") {
   }
   node_probe probe{"1.2.3"};
   fill_every_metric(probe);
-  const testing::temporary_folder folder;
+  const test::temporary_folder folder;
   std::ofstream{folder.path() / "metrics"} << probe.text();
   const auto said = folder.path() / "said";
   const std::string command =

@@ -14,6 +14,7 @@
 #include <fstream>
 
 #include "tests/metrics/sample_probe.hpp"
+#include "tests/temporary_folder.hpp"
 
 namespace hive::metrics {
 
@@ -122,7 +123,7 @@ TEST_CASE("a real Prometheus server scrapes the endpoint and answers a query") {
   testing::fill_every_metric(probe);
   const auto target = probe.serve("127.0.0.1", 0);
   REQUIRE(target);
-  const testing::temporary_folder folder;
+  const test::temporary_folder folder;
   const auto port = free_port();
   const prometheus_server server{folder.path(), *target, port};
   const auto expect = [&](const std::string& query, const std::string& value) {

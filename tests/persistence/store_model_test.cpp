@@ -3,13 +3,14 @@
 
 #include "core/memory_tables.hpp"
 #include "persistence/store.hpp"
-#include "tests/persistence/temporary_folder.hpp"
+#include "tests/persistence/small_store.hpp"
+#include "tests/temporary_folder.hpp"
 
 namespace hive::persistence {
 
 using core::table;
+using test::temporary_folder;
 using testing::options_for;
-using testing::temporary_folder;
 
 namespace {
 

@@ -6,14 +6,15 @@
 #include <thread>
 
 #include "core/keys.hpp"
-#include "tests/persistence/temporary_folder.hpp"
+#include "tests/persistence/small_store.hpp"
+#include "tests/temporary_folder.hpp"
 
 namespace hive::persistence {
 
 using core::key;
 using core::table;
+using test::temporary_folder;
 using testing::options_for;
-using testing::temporary_folder;
 
 namespace {
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/hive-bench/open_loop.hpp"
+#include "tests/temporary_folder.hpp"
 
 using hive::bench::latency_histogram;
 
@@ -19,22 +20,6 @@ std::int64_t exact_quantile(const std::vector<std::int64_t>& sorted, double shar
   const auto rank = static_cast<std::size_t>(std::ceil(share * static_cast<double>(sorted.size())));
   return sorted[std::max<std::size_t>(rank, 1) - 1];
 }
-
-class temporary_file {
- public:
-  temporary_file() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "hive-histogram-XXXXXX").string();
-    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    folder_ = pattern;
-  }
-  ~temporary_file() { std::filesystem::remove_all(folder_); }
-  temporary_file(const temporary_file&) = delete;
-  temporary_file& operator=(const temporary_file&) = delete;
-  [[nodiscard]] std::filesystem::path path() const { return folder_ / "samples"; }
-
- private:
-  std::filesystem::path folder_;
-};
 
 }  // namespace
 
@@ -119,20 +104,21 @@ TEST_CASE("merged histograms are the histogram of all samples") {
 }
 
 TEST_CASE("a saved histogram comes back, a damaged file does not") {
-  const temporary_file file;
+  const hive::test::temporary_folder folder;
+  const std::string file = folder.file("samples");
   latency_histogram samples;
   for (int i = 0; i < 1000; ++i) samples.add(i * i * 13);
-  samples.save(file.path());
-  const auto loaded = latency_histogram::load(file.path());
+  samples.save(file);
+  const auto loaded = latency_histogram::load(file);
   CHECK(loaded.count() == samples.count());
   CHECK(loaded.min_ns() == samples.min_ns());
   CHECK(loaded.max_ns() == samples.max_ns());
   for (const double share : {0.01, 0.5, 0.99, 1.0}) CHECK(loaded.quantile_ns(share) == samples.quantile_ns(share));
 
-  std::filesystem::resize_file(file.path(), std::filesystem::file_size(file.path()) / 2);
-  CHECK_THROWS_AS(latency_histogram::load(file.path()), std::runtime_error);
-  std::filesystem::remove(file.path());
-  CHECK_THROWS_AS(latency_histogram::load(file.path()), std::runtime_error);
+  std::filesystem::resize_file(file, std::filesystem::file_size(file) / 2);
+  CHECK_THROWS_AS(latency_histogram::load(file), std::runtime_error);
+  std::filesystem::remove(file);
+  CHECK_THROWS_AS(latency_histogram::load(file), std::runtime_error);
 }
 
 TEST_CASE("an open loop spaces its requests evenly and does not drift") {

@@ -33,7 +33,7 @@ TEST_CASE("wrong command lines are refused before anything is sent, each with it
   const std::vector<command_line> lines = {
       {{}, 2, "A subcommand is required"},
       {{"task"}, 2, "A subcommand is required"},
-      {{"tsak", "list"}, 2, "there is no command 'tsak'; there are task, plan"},
+      {{"tsak", "list"}, 2, "there is no command 'tsak'; did you mean 'task'?"},
       {{"-o", "json", "task", "crate"}, 2, "there is no command 'crate'; did you mean 'create'?"},
       {{"frobnicate"}, 2, "there is no command 'frobnicate'; there are task, plan"},
       {{"task", "get"}, 2, "id is required"},

@@ -2,30 +2,35 @@
 
 #include <unistd.h>
 
-#include <array>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <stdexcept>
 #include <string>
+#include <system_error>
 
 namespace hive::test {
 
-/// A folder of its own, removed at the end.
+/// A folder of its own below the system's temporary folder, removed with all it holds.
 class temporary_folder {
  public:
   temporary_folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "hive-config-XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
+    std::string pattern = (std::filesystem::temp_directory_path() / "hive-test-XXXXXX").string();
+    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error{"mkdtemp failed: " + pattern};
+    path_ = pattern;
   }
-  temporary_folder(const temporary_folder&) = delete;
-  temporary_folder& operator=(const temporary_folder&) = delete;
   ~temporary_folder() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
   }
+  temporary_folder(const temporary_folder&) = delete;
+  temporary_folder& operator=(const temporary_folder&) = delete;
 
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
 
+  /// Writes a file in it and returns the file's path.
   [[nodiscard]] std::string write(const std::string& name, const std::string& text) const {
     std::ofstream(file(name), std::ios::binary) << text;
     return file(name);
@@ -35,25 +40,12 @@ class temporary_folder {
   std::filesystem::path path_;
 };
 
+/// All of a file; empty if it cannot be read.
 inline std::string read_text(const std::string& path) {
   std::ifstream stream(path, std::ios::binary);
   std::ostringstream text;
   text << stream.rdbuf();
   return text.str();
 }
-
-/// An environment variable for the length of a scope.
-class scoped_variable {
- public:
-  scoped_variable(const std::string& name, const std::string& value) : name_(name) {
-    ::setenv(name.c_str(), value.c_str(), 1);
-  }
-  scoped_variable(const scoped_variable&) = delete;
-  scoped_variable& operator=(const scoped_variable&) = delete;
-  ~scoped_variable() { ::unsetenv(name_.c_str()); }
-
- private:
-  std::string name_;
-};
 
 }  // namespace hive::test

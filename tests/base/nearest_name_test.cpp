@@ -1,8 +1,8 @@
 #include <catch2/catch.hpp>
 
-#include "config/nearest_name.hpp"
+#include "base/nearest_name.hpp"
 
-using namespace hive::config;
+using namespace hive;
 
 TEST_CASE("the edit distance counts insertions, deletions, replacements and swaps") {
   CHECK(edit_distance("", "") == 0);
