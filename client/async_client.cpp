@@ -131,7 +131,7 @@ std::future<result<task_change>> change_task(channel& owner, task_id id, repeat 
 async_client::async_client(std::shared_ptr<channel> connection) : channel_(std::move(connection)) {}
 
 async_client::future<task_change> async_client::create_task(v1::TaskSpec spec) {
-  if (spec.idempotency_key().empty()) spec.set_idempotency_key(random_key());
+  if (spec.idempotency_key().empty()) spec.set_idempotency_key(unique_key());
   answer<task_change> made;
   channel_->batched().create->add(std::move(spec), settle(made));
   return std::move(made.future);
@@ -148,7 +148,7 @@ async_client::future<std::vector<result<task_change>>> async_client::create_task
   std::vector<batcher<create_policy>::entry> entries;
   entries.reserve(specs.size());
   for (std::size_t i = 0; i < specs.size(); ++i) {
-    if (specs[i].idempotency_key().empty()) specs[i].set_idempotency_key(random_key());
+    if (specs[i].idempotency_key().empty()) specs[i].set_idempotency_key(unique_key());
     entries.push_back({std::move(specs[i]),
                        [all, i](const result<v1::TaskResultItem>& reply) {
                          all->set(i, reply ? result<task_change>(to_change(*reply)) : reply.failure());
@@ -318,7 +318,7 @@ async_client::future<v1::CreatePlanResponse> async_client::create_planned_subtas
   v1::CreatePlanRequest request;
   request.set_parent_task_id(parent.value);
   *request.mutable_document() = std::move(document);
-  request.set_idempotency_key(idempotency_key.empty() ? random_key() : std::move(idempotency_key));
+  request.set_idempotency_key(idempotency_key.empty() ? unique_key() : std::move(idempotency_key));
   answer<v1::CreatePlanResponse> made;
   upload_plan(channel_, std::move(request),
               [promise = made.promise](result<v1::CreatePlanResponse> reply) { promise->set_value(std::move(reply)); });
@@ -330,7 +330,7 @@ async_client::future<v1::CreatePlanResponse> async_client::submit_plan(v1::PlanD
   v1::CreatePlanRequest request;
   *request.mutable_parent_spec() = std::move(options.parent_spec);
   *request.mutable_document() = std::move(document);
-  request.set_idempotency_key(options.idempotency_key.empty() ? random_key() : std::move(options.idempotency_key));
+  request.set_idempotency_key(options.idempotency_key.empty() ? unique_key() : std::move(options.idempotency_key));
   answer<v1::CreatePlanResponse> made;
   upload_plan(channel_, std::move(request),
               [promise = made.promise](result<v1::CreatePlanResponse> reply) { promise->set_value(std::move(reply)); });

@@ -1,7 +1,7 @@
 #include "client/runtime.hpp"
 
 #include <array>
-#include <cstdio>
+#include <atomic>
 #include <random>
 
 #include <caf/io/basp_broker.hpp>
@@ -38,11 +38,20 @@ std::uint64_t random_number() {
   return source();
 }
 
-std::string random_key() {
-  std::array<char, 33> text{};
-  std::snprintf(text.data(), text.size(), "%016llx%016llx", static_cast<unsigned long long>(random_number()),
-                static_cast<unsigned long long>(random_number()));
-  return text.data();
+std::string unique_key() {
+  constexpr std::size_t random_digits = 20;
+  constexpr std::size_t counter_digits = 12;
+  static const std::string start = [] {
+    std::string digits;
+    for (std::size_t i = 0; i < random_digits; ++i) digits += "0123456789abcdef"[random_number() % 16];
+    return digits;
+  }();
+  static std::atomic<std::uint64_t> count{0};
+  std::string text = start;
+  text.resize(random_digits + counter_digits);
+  std::uint64_t left = count.fetch_add(1, std::memory_order_relaxed);
+  for (std::size_t i = text.size(); i > random_digits; left /= 16) text[--i] = "0123456789abcdef"[left % 16];
+  return text;
 }
 
 }  // namespace hive
