@@ -12,3 +12,15 @@ find_package(nlohmann_json REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(Catch2 2 REQUIRED)
 include(Catch)
+
+# The sanitizers bring an allocator of their own.
+if(HIVE_JEMALLOC AND NOT HIVE_SANITIZE)
+  find_library(JEMALLOC_LIBRARY jemalloc)
+  if(NOT JEMALLOC_LIBRARY)
+    message(FATAL_ERROR "jemalloc is missing: install libjemalloc-dev, or configure with -DHIVE_JEMALLOC=OFF")
+  endif()
+  add_library(hive_allocator INTERFACE)
+  # Nothing refers to it by name, so the linker must be told to keep it.
+  target_link_options(hive_allocator INTERFACE
+                      "LINKER:--push-state,--no-as-needed,${JEMALLOC_LIBRARY},--pop-state")
+endif()

@@ -24,7 +24,7 @@ endfunction()
 function(hive_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  target_link_libraries(${name} PRIVATE ${ARG_LINKS})
+  target_link_libraries(${name} PRIVATE ${ARG_LINKS} $<TARGET_NAME_IF_EXISTS:hive_allocator>)
   hive_warnings(${name})
 endfunction()
 
