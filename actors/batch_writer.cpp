@@ -135,6 +135,7 @@ void batch_writer::apply_all(std::span<pending_write> batch, core::effects& out,
                              bool is_refusing_new_work) {
   const std::int64_t now = stamp();
   for (auto& entry : batch) {
+    if (const auto& wish = entry.request->prefetch) book_.set_prefetch(wish->worker, wish->session, wish->tasks);
     entry.outcomes.clear();
     entry.outcomes.reserve(entry.request->commands.size());
     for (auto& command : entry.request->commands) {

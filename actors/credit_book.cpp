@@ -91,6 +91,12 @@ void credit_book::set_accepting(worker_id worker, bool is_accepting) {
   change(worker, [is_accepting](entry& value) { value.is_accepting = is_accepting; });
 }
 
+void credit_book::set_prefetch(worker_id worker, session_number session, std::uint32_t tasks) {
+  const auto found = entries_.find(worker);
+  if (found == entries_.end() || found->second.session != session || found->second.prefetch == tasks) return;
+  change(worker, [tasks](entry& value) { value.prefetch = tasks; });
+}
+
 void credit_book::take(worker_id worker, std::uint32_t count) {
   change(worker, [this, count](entry& value) {
     value.used += count;

@@ -12,9 +12,9 @@
 
 namespace hive {
 
-/// Who has free slots. Credit is slots minus leases held, followed in log order from the outcomes of commands, so an
-/// assignment on its way to the worker is never counted twice. What a worker says in heartbeats is not used: it is
-/// older than what the log says.
+/// Who has free slots. Credit is slots (and prefetch) minus leases held, followed in log order from the outcomes of
+/// commands, so an assignment on its way to the worker is never counted twice. What a worker says in heartbeats is not
+/// used: it is older than what the log says.
 ///
 /// Changes between begin() and rollback() can be undone, as a batch that fails to commit must leave no trace.
 /// Pure and single-threaded: owned by the ledger.
@@ -45,6 +45,9 @@ class credit_book {
   void close(worker_id worker);
   /// Draining or not.
   void set_accepting(worker_id worker, bool is_accepting);
+  /// How many tasks the worker may hold beyond its slots; they are offered only when no fitting worker has a slot free.
+  /// 0 when a session begins. Ignored for another session than the current one.
+  void set_prefetch(worker_id worker, session_number session, std::uint32_t tasks);
   /// `count` leases were made.
   void take(worker_id worker, std::uint32_t count);
   /// One lease ended. Ignored for workers without a session.
@@ -62,11 +65,15 @@ class credit_book {
     session_number session;
     std::uint32_t slots = 0;
     std::uint32_t used = 0;
+    std::uint32_t prefetch = 0;
     bool is_accepting = true;
     bool is_connected = true;
     std::uint64_t served_at = 0;  // place in the order of service, not a time
 
-    [[nodiscard]] std::uint32_t free() const { return is_accepting && is_connected && slots > used ? slots - used : 0; }
+    [[nodiscard]] std::uint32_t free() const {
+      const std::uint32_t credit = slots + prefetch;
+      return is_accepting && is_connected && credit > used ? credit - used : 0;
+    }
   };
   // Load in permille, then who was served longest ago.
   using rank = std::tuple<std::uint32_t, std::uint64_t, worker_id>;
@@ -79,7 +86,7 @@ class credit_book {
   void change(worker_id worker, const Change& apply);
 
   std::map<worker_id, entry> entries_;
-  std::set<rank> available_;  // exactly those with free slots
+  std::set<rank> available_;  // exactly those with credit
   std::map<worker_id, std::optional<entry>> undo_;
   std::uint64_t served_count_ = 0;
 };

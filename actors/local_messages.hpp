@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <caf/actor_control_block.hpp>
@@ -27,6 +28,13 @@ struct ledger_request {
   std::function<caf::message(std::vector<v1::Outcome>&&)> respond;
   /// The session actor of the (only) register_worker command, if the worker is an executor: gets credit.
   caf::strong_actor_ptr session_actor;
+  /// What a worker says it can hold beyond its slots, from this batch on.
+  struct prefetch_wish {
+    worker_id worker;
+    session_number session;
+    std::uint32_t tasks = 0;
+  };
+  std::optional<prefetch_wish> prefetch;
   /// Held until the request is answered. Empty for the node's own work, which is always admitted.
   admission::ticket ticket;
   std::chrono::steady_clock::time_point arrived_at = std::chrono::steady_clock::now();

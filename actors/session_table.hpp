@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -24,8 +25,8 @@ class session_table {
     session_number number;
     caf::strong_actor_ptr actor;
     std::uint32_t slots = 0;
-    std::uint32_t used = 0;
-    time_point last_seen;  // last report; heartbeats are worker_registry's
+    std::uint32_t used = 0;  // leases held; more than slots if it asked for tasks ahead
+    time_point last_seen;    // last report; heartbeats are worker_registry's
   };
   struct totals {
     std::uint64_t slots = 0;
@@ -68,7 +69,7 @@ class session_table {
     totals result;
     for (const auto& [worker, value] : sessions_) {
       result.slots += value.slots;
-      result.used += value.used;
+      result.used += std::min(value.used, value.slots);  // the rest waits in line
       ++result.sessions;
     }
     return result;

@@ -23,17 +23,6 @@ caf::timespan tick_interval(const service_context& context) {
   return std::chrono::milliseconds(std::clamp<std::int64_t>(context.config.workers.grace_ms / 8, 10, 250));
 }
 
-/// Leases of a worker, counted in the table; bounded by the worker's slots.
-std::uint32_t count_leases(const core::table_reader& tables, std::uint64_t worker) {
-  std::uint32_t count = 0;
-  tables.scan(core::table::lease, core::key().u64(worker), [&](std::string_view key, std::string_view) {
-    if (core::read_u64(key, 0) != worker) return false;
-    ++count;
-    return true;
-  });
-  return count;
-}
-
 bool is_held(const core::table_reader& tables, std::uint64_t worker, const v1::TaskAttempt& task) {
   const auto stored = tables.get(core::table::task_status, core::key().u64(task.task_id()));
   v1::TaskStatus status;
@@ -304,19 +293,18 @@ void worker_registry_state::declare_lost(worker_id worker) {
           });
 }
 
-void worker_registry_state::overlay(v1::Worker& worker, const core::table_reader& tables) const {
+void worker_registry_state::overlay(v1::Worker& worker) const {
   const auto found = workers.find({worker.id()});
   if (found == workers.end()) return;
   worker.set_last_heartbeat_unix_ms(found->second.last_heartbeat_unix_ms);
   worker.set_is_connected(found->second.actor != nullptr);
-  worker.set_slots_used(count_leases(tables, worker.id()));
 }
 
 caf::result<v1::ListWorkersResponse> worker_registry_state::on_list(const v1::ListWorkersRequest& request) {
   const auto snapshot = context->store->read();
   auto response = core::list_workers(*snapshot, request);
   if (!response) return make_error(response.failure());
-  for (auto& worker : *response->mutable_workers()) overlay(worker, *snapshot);
+  for (auto& worker : *response->mutable_workers()) overlay(worker);
   return std::move(*response);
 }
 
@@ -325,7 +313,7 @@ caf::result<v1::GetWorkerResponse> worker_registry_state::on_get(const v1::GetWo
   auto worker = request.worker_id() != 0 ? core::get_worker(*snapshot, {request.worker_id()})
                                          : core::get_worker_by_name(*snapshot, request.name());
   if (!worker) return make_error(worker.failure());
-  overlay(*worker, *snapshot);
+  overlay(*worker);
   v1::GetWorkerResponse response;
   response.mutable_worker()->Swap(&*worker);
   return response;
@@ -352,7 +340,7 @@ void worker_registry_state::restore() {
       // others cost nothing while they are awaited for longer.
       live.is_executor = false;
       const caf::timespan grace = std::chrono::milliseconds(context->config.workers.grace_ms);
-      live.expires_at = now + (count_leases(*snapshot, worker.id()) > 0 ? grace : silence_max(live));
+      live.expires_at = now + (worker.slots_used() + worker.tasks_ahead() > 0 ? grace : silence_max(live));
       workers[{worker.id()}] = live;
     }
     request.set_after_id(page->next_after_id());

@@ -51,7 +51,7 @@ struct worker_registry_state {
   void disconnect(worker_id worker, live_worker& live);
   /// Tells the sender of the message in hand that it must register anew, and describes it.
   caf::error session_over(std::uint64_t worker, std::uint64_t session);
-  void overlay(v1::Worker& worker, const core::table_reader& tables) const;
+  void overlay(v1::Worker& worker) const;
   [[nodiscard]] caf::timespan silence_max(const live_worker& live) const;
 
   pointer self = nullptr;

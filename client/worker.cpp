@@ -75,6 +75,8 @@ worker& worker::on_any(task_handler handler) {
 result<void> worker::start() {
   if (session_) return error{errc::failed_precondition, "the worker was started already", {}};
   if (options_.name.empty()) return error{errc::invalid_argument, "a worker needs a name", "name"};
+  if (options_.prefetch_max > slots_max)
+    return error{errc::invalid_argument, "must be 0 to " + std::to_string(slots_max), "prefetch_max"};
   if (options_.slots < 1 || options_.slots > slots_max)
     return error{errc::invalid_argument, "must be 1 to " + std::to_string(slots_max), "slots"};
   if (handlers_.empty() && !any_handler_)

@@ -112,7 +112,11 @@ struct worker_options {
   std::string role;
   std::vector<std::string> capabilities;
   std::vector<std::pair<std::string, std::string>> labels;
-  std::uint32_t slots = 1;              // tasks at a time, 1..4096; one thread each
+  std::uint32_t slots = 1;  // tasks at a time, 1..4096; one thread each
+  // Tasks assigned ahead, beyond the slots. The worker asks for as many as it works off in 20 ms, judging by how long
+  // its handlers take, so that short tasks need not wait for the node and long ones are never held back: what waits
+  // 200 ms in line goes back to the queue. 0..4096; 0: none.
+  std::uint32_t prefetch_max = 1'000;
   config::client_config connection;     // endpoint and timeouts
   bool install_signal_handling = true;  // run(): SIGTERM and SIGINT drain, a second one stops
   milliseconds drain_timeout{30'000};   // run() stops what still runs this long after a drain began

@@ -159,6 +159,7 @@ void worker_session::on_registered(const link_session_ptr& session, result<v1::R
     worker_id_ = reply->worker().id();
     session_ = reply->worker().session();
     generation = registration_;
+    prefetch_ = 0;
     heartbeat_interval_ = milliseconds(std::clamp<std::int64_t>(reply->heartbeat_interval_ms(), 10, 60'000));
     must_drain = is_drain_requested_;
     status_ = must_drain ? worker_status::draining : worker_status::active;

@@ -30,10 +30,12 @@ struct running_task {
   std::stop_source stop;
   std::atomic<bool> is_dropped{false};  // no longer ours: nothing is reported
   // Guarded by the session's mutex:
-  bool is_ended = false;              // its last report is queued
-  bool is_started = false;            // a thread has taken it
+  bool is_ended = false;    // its last report is queued
+  bool is_started = false;  // a thread has taken it
+  steady_time assigned_at;
   bool is_reporting = false;          // reports of it are on their way: later ones wait, so that they stay in order
   queued_report_ptr queued_progress;  // not sent yet: a newer one replaces it
+  queued_report_ptr queued_started;   // not sent yet, and nothing was reported since: the end takes its place
   timer_queue::timer_id deadline_timer = 0;
 };
 using running_task_ptr = std::shared_ptr<running_task>;
@@ -98,10 +100,13 @@ class worker_session : public link_observer, public std::enable_shared_from_this
   void run_tasks();
   void run_one(const running_task_ptr& task);
   task_outcome call_handler(const running_task_ptr& task);
-  void report_end(const running_task_ptr& task, task_outcome outcome);
+  void report_end(const running_task_ptr& task, task_outcome outcome, std::chrono::nanoseconds run_time);
   void queue_report(lock_type& lock, v1::TaskReport body, const running_task_ptr& task, bool is_end);
   void flush_after(lock_type& lock, std::chrono::microseconds delay);
   void wake_thread(lock_type& lock);
+  [[nodiscard]] std::uint32_t prefetch_wish(lock_type& lock) const;
+  void watch_line(lock_type& lock);
+  void check_line();
   [[nodiscard]] bool may_send(lock_type& lock) const;
   std::vector<queued_report_ptr> take_reports(lock_type& lock, std::size_t items_max);
   void send_reports();
@@ -142,6 +147,10 @@ class worker_session : public link_observer, public std::enable_shared_from_this
   std::deque<queued_report_ptr> reports_;
   std::size_t report_bytes_ = 0;
   std::size_t idle_threads_ = 0;
+  std::chrono::nanoseconds run_time_mean_{0};  // of the last tasks, moving
+  std::uint32_t runs_measured_ = 0;            // up to as many as the mean needs
+  std::uint32_t prefetch_ = 0;                 // as the node was last told
+  bool is_line_watched_ = false;
   std::vector<std::thread> threads_;
   std::unique_ptr<port> port_;
 };

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <utility>
 
 #include <caf/make_message.hpp>
 
@@ -18,6 +19,12 @@ constexpr milliseconds started_delay{5};
 constexpr std::chrono::microseconds end_delay{500};
 /// Report messages on their way at a time.
 constexpr std::size_t report_messages_max = 4;
+/// So much work may wait in line for a slot of this worker.
+constexpr milliseconds line_time{20};
+/// What has waited so long in line goes back to the queue.
+constexpr milliseconds line_patience{200};
+/// Tasks in the moving mean of run times.
+constexpr std::uint32_t runs_in_mean = 16;
 constexpr milliseconds report_timeout{10'000};
 constexpr milliseconds report_pause{50};
 constexpr std::size_t report_message_bytes_max = 900UL * 1024;
@@ -59,6 +66,7 @@ void worker_session::accept(lock_type& lock, const v1::TaskAssignment& assignmen
   if (held_.contains(key)) return;
   auto task = std::make_shared<running_task>();
   task->assignment = assignment;
+  task->assigned_at = steady_clock::now();
   held_.emplace(key, task);
   const char* refused = nullptr;
   if (is_drain_requested_) refused = "the worker is draining";
@@ -72,6 +80,38 @@ void worker_session::accept(lock_type& lock, const v1::TaskAssignment& assignmen
   }
   waiting_.push_back(std::move(task));
   wake_thread(lock);
+  watch_line(lock);
+}
+
+/// How many tasks beyond its slots the worker can take: nothing is known of the first tasks.
+std::uint32_t worker_session::prefetch_wish(lock_type&) const {
+  if (is_drain_requested_ || runs_measured_ < runs_in_mean) return 0;
+  const auto mean = std::max(run_time_mean_, std::chrono::nanoseconds{1'000});
+  const auto tasks = options_.slots * (std::chrono::nanoseconds{line_time} / mean);
+  return static_cast<std::uint32_t>(std::min<std::int64_t>(tasks, options_.prefetch_max));
+}
+
+void worker_session::watch_line(lock_type&) {
+  if (is_line_watched_ || waiting_.empty()) return;
+  is_line_watched_ = true;
+  link_->shared().timers().after(line_patience, [weak = weak_from_this()] {
+    if (auto self = weak.lock()) self->check_line();
+  });
+}
+
+/// Tasks became longer than the ones before: what waits behind them is given back, and no more is asked for until
+/// short ones have been seen again.
+void worker_session::check_line() {
+  {
+    lock_type lock(mutex_);
+    is_line_watched_ = false;
+    if (waiting_.empty() || is_stopping_) return;
+    const bool is_full = threads_.size() - idle_threads_ >= options_.slots;
+    if (!is_full || steady_clock::now() - waiting_.front()->assigned_at < line_patience) return watch_line(lock);
+    run_time_mean_ = std::max(run_time_mean_, std::chrono::nanoseconds{line_patience});
+    give_back_waiting(lock, "it waited behind longer tasks");
+  }
+  send_reports();
 }
 
 /// Gets one more thread to look at what waits. One at a time: it wakes the next one as soon as it has taken a task and
@@ -109,6 +149,7 @@ void worker_session::cancel(const v1::TaskAttempt& which) {
 void worker_session::drop(lock_type&, const running_task_ptr& task) {
   task->is_dropped = true;
   task->queued_progress = nullptr;
+  task->queued_started = nullptr;
   std::erase(waiting_, task);
   std::erase_if(reports_, [&](const queued_report_ptr& one) {
     if (one->task != task) return false;
@@ -127,6 +168,7 @@ void worker_session::give_back_waiting(lock_type& lock, const char* why) {
   for (const auto& task : waiting) {
     auto body = make_report(*task);
     body.mutable_returned()->set_why(why);
+    body.mutable_returned()->set_is_untouched(true);
     queue_report(lock, std::move(body), task, true);
   }
 }
@@ -167,9 +209,11 @@ void worker_session::run_one(const running_task_ptr& task) {
     std::lock_guard lock(mutex_);
     task->deadline_timer = timer;
   }
+  const auto started = steady_clock::now();
   auto outcome = call_handler(task);
+  const std::chrono::nanoseconds run_time = steady_clock::now() - started;
   if (task->deadline_timer != 0) link_->shared().timers().cancel(task->deadline_timer);
-  report_end(task, std::move(outcome));
+  report_end(task, std::move(outcome), run_time);
 }
 
 task_outcome worker_session::call_handler(const running_task_ptr& task) {
@@ -187,7 +231,7 @@ task_outcome worker_session::call_handler(const running_task_ptr& task) {
   }
 }
 
-void worker_session::report_end(const running_task_ptr& task, task_outcome outcome) {
+void worker_session::report_end(const running_task_ptr& task, task_outcome outcome, std::chrono::nanoseconds run_time) {
   auto body = make_report(*task);
   auto& value = outcome.value();
   if (auto* output = std::get_if<task_output>(&value)) {
@@ -210,6 +254,8 @@ void worker_session::report_end(const running_task_ptr& task, task_outcome outco
   }
   {
     lock_type lock(mutex_);
+    runs_measured_ = std::min(runs_measured_ + 1, runs_in_mean);
+    run_time_mean_ += (run_time - run_time_mean_) / runs_measured_;
     queue_report(lock, std::move(body), task, true);
     // This thread takes the next task at once: their ends share a message.
     if (!waiting_.empty()) return flush_after(lock, end_delay);
@@ -222,9 +268,18 @@ void worker_session::report_end(const running_task_ptr& task, task_outcome outco
 void worker_session::queue_report(lock_type&, v1::TaskReport body, const running_task_ptr& task, bool is_end) {
   task->is_ended = task->is_ended || is_end;
   if (task->is_dropped) return;
+  const auto started = std::exchange(task->queued_started, nullptr);
+  if (started && (body.has_completed() || body.has_failed())) {
+    // That a task has ended says that it was started: a short task costs the node one report.
+    report_bytes_ -= started->body.ByteSizeLong();
+    report_bytes_ += body.ByteSizeLong();
+    started->body = std::move(body);
+    return;
+  }
   auto report = std::make_shared<queued_report>(queued_report{std::move(body), task});
   report_bytes_ += report->body.ByteSizeLong();
   if (report->body.has_progress()) task->queued_progress = report;
+  if (report->body.has_started()) task->queued_started = report;
   reports_.push_back(std::move(report));
 }
 
@@ -280,8 +335,7 @@ void worker_session::report_log(const running_task_ptr& task, v1::TaskLogChunk::
 /// A message leaves at once if none is on its way, and beside others only when it frees many slots at a time.
 bool worker_session::may_send(lock_type&) const {
   if (reports_.empty() || !link_session_ || report_messages_ >= report_messages_max) return false;
-  // A short task gives two reports: that it started and that it ended.
-  return report_messages_ == 0 || reports_.size() * 2 >= options_.slots;
+  return report_messages_ == 0 || reports_.size() * 2 >= options_.slots + prefetch_;
 }
 
 /// The reports of the next message. Of a task that has reports on their way none are taken.
@@ -301,6 +355,7 @@ std::vector<queued_report_ptr> worker_session::take_reports(lock_type&, std::siz
     bytes += size + 8;
     report_bytes_ -= size;
     if (report->task->queued_progress == report) report->task->queued_progress = nullptr;
+    if (report->task->queued_started == report) report->task->queued_started = nullptr;
     taken.push_back(std::move(report));
     reports_.pop_front();
   }
@@ -325,6 +380,8 @@ void worker_session::send_reports() {
     sent = take_reports(lock, limit > 0 ? std::min<std::size_t>(limit, report_items_max) : report_items_max);
     if (sent.empty()) return;
     for (const auto& report : sent) *request.add_reports() = report->body;
+    prefetch_ = prefetch_wish(lock);
+    request.set_prefetch(prefetch_);
     ++report_messages_;
   }
   const auto number = port_->request(

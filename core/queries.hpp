@@ -39,8 +39,8 @@ result<v1::GetNextStepResponse> get_next_step(const table_reader& tables, plan_i
 /// failed_precondition for a task that is no step.
 result<v1::CheckDependenciesResponse> check_dependencies(const table_reader& tables, task_id step);
 
-/// Durable part and the number of leases (slots_used); worker_registry lays the live part over it. active_only:
-/// neither draining, lost nor gone.
+/// Durable part and the number of leases (slots_used, tasks_ahead); worker_registry lays the live part over it.
+/// active_only: neither draining, lost nor gone.
 result<v1::Worker> get_worker(const table_reader& tables, worker_id id);
 result<v1::Worker> get_worker_by_name(const table_reader& tables, std::string_view name);
 result<v1::ListWorkersResponse> list_workers(const table_reader& tables, const v1::ListWorkersRequest& request);

@@ -115,6 +115,11 @@ void end_lease(context& on, task_id id, v1::TaskStatus& status, const v1::TaskRe
     finish_task(on, id, status, {v1::TASK_STATE_CANCELED, status.cancel_reason(), text});
     return;
   }
+  // Held only in a worker's line: others may have a slot for it now.
+  if (report.returned().is_untouched() && status.state() == v1::TASK_STATE_LEASED) {
+    requeue_task(on, id, status, v1::REASON_LEASE_RETURNED, report.returned().why());
+    return;
+  }
   return_task(on, id, status, report.returned().why());
 }
 

@@ -10,14 +10,15 @@ using namespace views;
 
 namespace {
 
-std::uint32_t count_leases(const table_reader& tables, std::uint64_t worker) {
+void count_leases(const table_reader& tables, v1::Worker& worker) {
   std::uint32_t count = 0;
-  tables.scan(table::lease, key{}.u64(worker), [&](std::string_view entry, std::string_view) {
-    if (read_u64(entry, 0) != worker) return false;
+  tables.scan(table::lease, key{}.u64(worker.id()), [&](std::string_view entry, std::string_view) {
+    if (read_u64(entry, 0) != worker.id()) return false;
     ++count;
     return true;
   });
-  return count;
+  worker.set_slots_used(std::min(count, worker.spec().slots()));
+  worker.set_tasks_ahead(count - worker.slots_used());
 }
 
 }  // namespace
@@ -25,7 +26,7 @@ std::uint32_t count_leases(const table_reader& tables, std::uint64_t worker) {
 result<v1::Worker> get_worker(const table_reader& tables, worker_id id) {
   auto worker = read_worker(tables, id.value);
   if (!worker) return error{errc::not_found, to_string(id) + " does not exist", "worker_id"};
-  worker->set_slots_used(count_leases(tables, id.value));
+  count_leases(tables, *worker);
   return *std::move(worker);
 }
 
@@ -59,7 +60,7 @@ result<v1::ListWorkersResponse> list_workers(const table_reader& tables, const v
     *response.add_workers() = std::move(worker);
     return true;
   });
-  for (auto& worker : *response.mutable_workers()) worker.set_slots_used(count_leases(tables, worker.id()));
+  for (auto& worker : *response.mutable_workers()) count_leases(tables, worker);
   if (has_more) response.set_next_after_id(last);
   return response;
 }

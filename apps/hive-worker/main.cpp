@@ -30,6 +30,7 @@ struct worker_arguments {
   std::vector<std::string> capabilities;
   std::vector<std::string> labels;
   std::uint32_t slots = std::max(1U, std::thread::hardware_concurrency());
+  std::uint32_t prefetch_max = hive::worker_options{}.prefetch_max;
   std::string drain_timeout = "30s";
   std::string kill_grace = "5s";
 };
@@ -98,6 +99,7 @@ result<worker_options> make_options(const worker_arguments& arguments) {
   options.name = arguments.name.empty() ? default_name() : arguments.name;
   options.role = arguments.role;
   options.slots = arguments.slots;
+  options.prefetch_max = arguments.prefetch_max;
   options.capabilities = arguments.capabilities;
   for (const std::string& text : arguments.labels) {
     const std::size_t equals = text.find('=');
@@ -174,6 +176,10 @@ int main(int argc, char** argv) {
   app.add_option("--name", arguments.name, "Unique name; the same name is the same worker (default HOST-PID)");
   app.add_option("--slots", arguments.slots, "Tasks at a time (default: the number of processors)")
       ->check(CLI::Range(1U, slots_max));
+  app.add_option("--prefetch-max", arguments.prefetch_max,
+                 "Short tasks are assigned ahead, at most so many beyond the slots (0: none)")
+      ->check(CLI::Range(0U, slots_max))
+      ->capture_default_str();
   app.add_option("--capability", arguments.capabilities, "What tasks may require of it; may be repeated")
       ->allow_extra_args(false);
   app.add_option("--label", arguments.labels, "KEY=VALUE that tasks may select it by; may be repeated")

@@ -62,7 +62,9 @@ int get_worker(session& context, const std::string& text) {
        {"name", worker->spec().name()},
        {"state", name_of(worker->state())},
        {"role", worker->spec().role()},
-       {"slots", std::to_string(worker->slots_used()) + " of " + std::to_string(worker->spec().slots()) + " used"},
+       {"slots", std::to_string(worker->slots_used()) + " of " + std::to_string(worker->spec().slots()) + " used" +
+                     (worker->tasks_ahead() > 0 ? ", " + std::to_string(worker->tasks_ahead()) + " tasks assigned ahead"
+                                                : std::string{})},
        {"capabilities", joined(worker->spec().capabilities())},
        {"types", worker->spec().task_types().empty() ? "any" : joined(worker->spec().task_types())},
        {"labels", labels},

@@ -49,6 +49,31 @@ TEST_CASE("no worker gets more than its credit or than the cap of one offer") {
   CHECK(slots.at(2) == 20);
 }
 
+TEST_CASE("a worker holds tasks beyond its slots only as far as it asked, and after those with a free slot") {
+  credit_book book;
+  book.open({1}, {1}, 2, 2, true);
+  book.open({2}, {1}, 2, 0, true);
+  book.set_prefetch({1}, {1}, 3);
+  CHECK(granted(book.plan(2, 32, everybody)) == std::map<std::uint64_t, std::uint32_t>{{2, 2}});
+  CHECK(granted(book.plan(10, 32, everybody)) == std::map<std::uint64_t, std::uint32_t>{{1, 3}, {2, 2}});
+  book.set_prefetch({1}, {9}, 30);  // of another session: nothing happens
+  CHECK(granted(book.plan(10, 32, everybody)).at(1) == 3);
+  book.set_prefetch({1}, {1}, 0);
+  CHECK_FALSE(granted(book.plan(10, 32, everybody)).contains(1));
+  book.set_prefetch({1}, {1}, 5);
+  book.open({1}, {2}, 2, 0, true);  // a new session asks anew
+  CHECK(granted(book.plan(10, 32, everybody)).at(1) == 2);
+}
+
+TEST_CASE("what a worker asks for beyond its slots is undone with a failed batch") {
+  credit_book book;
+  book.open({1}, {1}, 1, 1, true);
+  book.begin();
+  book.set_prefetch({1}, {1}, 4);
+  book.rollback();
+  CHECK(book.plan(1, 32, everybody).empty());
+}
+
 TEST_CASE("draining, disconnected, unwanted and closed workers get nothing") {
   credit_book book;
   for (std::uint64_t worker = 1; worker <= 5; ++worker) book.open({worker}, {7}, 1, 0, true);

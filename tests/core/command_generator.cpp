@@ -146,7 +146,7 @@ void command_generator::fill_report(v1::Command& command) {
       report.mutable_canceled();
       break;
     case 12:
-      report.mutable_returned();
+      report.mutable_returned()->set_is_untouched(random_.is_one_in(2));
       break;
     default:
       if (!random_.is_one_in(5)) report.mutable_completed();

@@ -258,6 +258,27 @@ TEST_CASE("a returned task has not failed and is queued again after a short whil
   CHECK(hive.leased(worker) == ids{task});
 }
 
+TEST_CASE("a task that only waited in its worker's line is queued again at once") {
+  machine_fixture hive;
+  const auto worker = hive.registered();
+  const auto task = hive.created();
+  hive.leased(worker);
+  auto said = hive.report(task, 1);
+  said.mutable_returned()->set_why("waited behind others");
+  said.mutable_returned()->set_is_untouched(true);
+  REQUIRE(is_ok(hive.say(worker, said).status()));
+  CHECK(hive.event_names() == names{"task.queued"});
+  CHECK(hive.out.freed_slots.size() == 1);
+  CHECK(hive.status(task).state() == v1::TASK_STATE_QUEUED);
+  CHECK(hive.status(task).reason() == v1::REASON_LEASE_RETURNED);
+  CHECK(hive.leased(worker) == ids{task});
+  // Once it was started, its worker has touched it, whatever it says.
+  REQUIRE(is_ok(hive.start(worker, task, 2).status()));
+  said.set_attempt(2);
+  REQUIRE(is_ok(hive.say(worker, said).status()));
+  CHECK(hive.status(task).state() == v1::TASK_STATE_SCHEDULED);
+}
+
 TEST_CASE("a lost worker's tasks are queued again, until they are poison") {
   machine_fixture hive;
   const auto task = hive.created();

@@ -84,7 +84,7 @@ class plan_storm {
         said.mutable_canceled();
         break;
       case 3:
-        said.mutable_returned();
+        said.mutable_returned()->set_is_untouched(below(2) == 0);
         break;
       default:
         said.mutable_completed()->set_result("r");

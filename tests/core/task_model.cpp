@@ -278,6 +278,8 @@ expectation task_model::report(std::uint64_t worker, const v1::TaskReport& repor
   if (report.has_canceled() || report.has_returned()) {
     if (task->is_cancel_requested) {
       finish(id, v1::TASK_STATE_CANCELED, task->cancel_reason);
+    } else if (report.returned().is_untouched() && state == v1::TASK_STATE_LEASED) {
+      requeue(id, v1::REASON_LEASE_RETURNED);
     } else {
       return_task(id);
     }
