@@ -1,4 +1,5 @@
 find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
 find_package(Protobuf REQUIRED)
 find_package(CAF REQUIRED)
 find_package(LMDB REQUIRED)
