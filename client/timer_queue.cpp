@@ -14,16 +14,17 @@ timer_queue::~timer_queue() {
 }
 
 timer_queue::timer_id timer_queue::at(steady_time due, std::function<void()> callback) {
-  bool is_first = false;
+  bool is_too_late = false;
   timer_id id = 0;
   {
     std::lock_guard lock(mutex_);
     id = next_id_++;
-    auto place = due_.emplace(std::pair{due, id}, std::move(callback)).first;
+    due_.emplace(std::pair{due, id}, std::move(callback));
     times_.emplace(id, due);
-    is_first = place == due_.begin();
+    is_too_late = due < wakes_at_;
+    if (is_too_late) wakes_at_ = due;
   }
-  if (is_first) changed_.notify_one();
+  if (is_too_late) changed_.notify_one();
   return id;
 }
 
@@ -42,13 +43,14 @@ void timer_queue::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     if (due_.empty()) {
+      wakes_at_ = steady_time::max();
       changed_.wait(lock);
       continue;
     }
     auto first = due_.begin();
     if (first->first.first > std::chrono::steady_clock::now()) {
-      const steady_time due = first->first.first;
-      changed_.wait_until(lock, due);
+      wakes_at_ = first->first.first;
+      changed_.wait_until(lock, steady_time{wakes_at_});  // a copy: at() may change it meanwhile
       continue;
     }
     auto callback = std::move(first->second);

@@ -38,6 +38,9 @@ class timer_queue {
   std::map<std::pair<steady_time, timer_id>, std::function<void()>> due_;
   std::map<timer_id, steady_time> times_;
   timer_id next_id_ = 1;
+  /// Until then the thread sleeps. A timer that is due later needs no wake-up, even if it is the first: timeouts of
+  /// requests come and go without one.
+  steady_time wakes_at_ = steady_time::max();
   bool stopping_ = false;
   std::thread thread_;
 };
