@@ -14,6 +14,12 @@ struct dispatcher_state {
   static inline const char* const name = "dispatcher";
   using pointer = dispatcher_actor::stateful_pointer<dispatcher_state>;
 
+  /// A few reports: the next step of a chain waits for them. See front::subtype.
+  static bool is_brief(const caf::type_erased_tuple& content) {
+    return content.match_elements<v1::ReportTasksRequest>() &&
+           content.get_as<v1::ReportTasksRequest>(0).reports_size() <= brief_items_max;
+  }
+
   caf::result<v1::ReportTasksResponse> on_report(v1::ReportTasksRequest& request);
 
   pointer self = nullptr;

@@ -13,6 +13,7 @@
 #include <caf/result.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/system_messages.hpp>
+#include <caf/type_erased_tuple.hpp>
 #include <caf/typed_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
@@ -77,7 +78,14 @@ class front final : public Interface::template stateful_base<State>, public fron
         return;
       }
     }
+    is_brief_.store(is_brief(element->content()), std::memory_order_relaxed);
     super::enqueue(std::move(element), unit);
+  }
+
+  /// Says where CAF runs the actor when a message wakes it: brief work that comes from the network is done in the
+  /// network thread, which spares a change of threads (30 us on a virtual machine); anything else on the scheduler's.
+  [[nodiscard]] caf::resumable::subtype_t subtype() const override {
+    return is_brief_.load(std::memory_order_relaxed) ? caf::resumable::io_actor : super::subtype();
   }
 
   void on_taken(const caf::mailbox_element& element) override {
@@ -99,6 +107,11 @@ class front final : public Interface::template stateful_base<State>, public fron
     return element.sender != nullptr && element.sender->node() != this->node();
   }
 
+  static bool is_brief(const caf::type_erased_tuple& content) {
+    if constexpr (requires { State::is_brief(content); }) return State::is_brief(content);
+    return false;
+  }
+
   void refuse(const caf::mailbox_element& element) {
     if (context_->probe != nullptr) context_->probe->request_refused(this->name(), errc::resource_exhausted);
     if (!element.mid.is_request() || !element.sender) return;
@@ -114,6 +127,7 @@ class front final : public Interface::template stateful_base<State>, public fron
   const std::size_t mailbox_max_;
   const behavior_function make_;
   const std::shared_ptr<mailbox_table::depth> depth_;  // also read by scrapes
+  std::atomic<bool> is_brief_{false};                  // the message that came last; a hint
 };
 
 /// What an escaped exception means to the caller; logged here.

@@ -1,5 +1,7 @@
 #include "actors/ledger.hpp"
 
+#include <iterator>
+
 #include <caf/actor_cast.hpp>
 #include <caf/send.hpp>
 
@@ -11,6 +13,9 @@ namespace {
 
 /// Between two tries to hand out tasks while the store fails.
 constexpr std::chrono::milliseconds failure_pause{500};
+/// Without subscribers the events are only counted: a wake-up for every batch would cost more than the counting.
+constexpr std::chrono::milliseconds effects_pause{20};
+constexpr std::size_t held_events_max = 5'000;
 
 /// Sends from inside the node, without a sender, so that nobody answers.
 template <class Message>
@@ -94,10 +99,28 @@ void ledger_state::send_effects(core::effects&& effects) {
     told_due_unix_ms = writer->next_due_unix_ms();
     tell(sinks->timekeeper, timer_due{told_due_unix_ms});
   }
-  if (!effects.events.empty()) {
-    const committed_effects committed = std::make_shared<const core::effects>(std::move(effects));
-    for (const auto& reader : sinks->effect_readers) tell(reader, committed);
+  if (effects.events.empty()) return;
+  if (held.events.empty()) {
+    held.events = std::move(effects.events);
+  } else {
+    std::move(effects.events.begin(), effects.events.end(), std::back_inserter(held.events));
   }
+  if (context->subscribers > 0 || held.events.size() >= held_events_max) return flush_held_effects();
+  if (is_effects_flush_due) return;
+  is_effects_flush_due = true;
+  self->delayed_send(self, effects_pause, flush_effects{});
+}
+
+void ledger_state::on_flush_effects() {
+  is_effects_flush_due = false;
+  flush_held_effects();
+}
+
+void ledger_state::flush_held_effects() {
+  if (!sinks || held.events.empty()) return;
+  const committed_effects committed = std::make_shared<const core::effects>(std::move(held));
+  held = {};
+  for (const auto& reader : sinks->effect_readers) tell(reader, committed);
 }
 
 ledger_actor::behavior_type ledger(ledger_actor::stateful_pointer<ledger_state> self, service_context_ptr context,
@@ -109,6 +132,7 @@ ledger_actor::behavior_type ledger(ledger_actor::stateful_pointer<ledger_state> 
   return {
       guarded(self, [&state](ledger_request_ptr& request) { return state.on_request(request); }),
       guarded(self, [&state](flush_batch) { state.on_flush(); }),
+      guarded(self, [&state](flush_effects) { state.on_flush_effects(); }),
       guarded(self, [&state](const session_closed& closed) { state.writer->suspend(closed.worker, closed.session); }),
       guarded(self,
               [&state](const ledger_sinks_ptr& sinks) {

@@ -22,6 +22,8 @@ struct ledger_state {
   void write_batch();
   void answer(pending_write& entry, caf::response_promise& promise);
   void send_effects(core::effects&& effects);
+  void on_flush_effects();
+  void flush_held_effects();
   void request_flush();
 
   pointer self = nullptr;
@@ -33,6 +35,8 @@ struct ledger_state {
   std::size_t pending_commands = 0;
   std::uint64_t pending_bytes = 0;
   bool is_flush_requested = false;
+  core::effects held;  // events for readers that nobody waits for; see send_effects
+  bool is_effects_flush_due = false;
   std::int64_t told_due_unix_ms = -2;  // what the timekeeper knows
 };
 

@@ -78,9 +78,12 @@ using ledger_sinks_ptr = std::shared_ptr<const ledger_sinks>;
 /// The ledger gathers: what waits behind this message in its mailbox belongs to the next batch.
 struct flush_batch {};
 
+/// The readers of effects get what was held back for them.
+struct flush_effects {};
+
 using ledger_actor =
     caf::typed_actor<caf::replies_to<ledger_request_ptr>::with<ledger_reply_ptr>, caf::reacts_to<flush_batch>,
-                     caf::reacts_to<session_closed>, caf::reacts_to<ledger_sinks_ptr>>;
+                     caf::reacts_to<flush_effects>, caf::reacts_to<session_closed>, caf::reacts_to<ledger_sinks_ptr>>;
 using timekeeper_actor = caf::typed_actor<caf::reacts_to<timer_due>, caf::reacts_to<caf::tick_atom>>;
 
 // The public interfaces plus what the services hear from inside the node.
@@ -99,3 +102,4 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::session_closed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::timer_due)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::ledger_sinks_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::flush_batch)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::flush_effects)

@@ -40,6 +40,8 @@ using service_context_ptr = std::shared_ptr<service_context>;
 
 /// Limits that are told to clients and enforced by the facades.
 constexpr std::uint32_t batch_items_max = 10'000;
+/// Requests of so many items are worked off where they arrive.
+constexpr int brief_items_max = 16;
 constexpr std::uint64_t message_overhead_bytes = 1 << 20;
 /// A message must hold at least one task with the largest payload.
 inline std::uint64_t message_bytes_max(const core::core_limits& limits) {

@@ -14,6 +14,12 @@ struct task_manager_state {
   static inline const char* const name = "task_manager";
   using pointer = task_manager_actor::stateful_pointer<task_manager_state>;
 
+  /// A few tasks to create: what somebody waits for on an idle system. See front::subtype.
+  static bool is_brief(const caf::type_erased_tuple& content) {
+    return content.match_elements<v1::CreateTasksRequest>() &&
+           content.get_as<v1::CreateTasksRequest>(0).specs_size() <= brief_items_max;
+  }
+
   caf::result<v1::CreateTasksResponse> on_create(v1::CreateTasksRequest& request);
   caf::result<v1::UpdateTaskStatusesResponse> on_update(v1::UpdateTaskStatusesRequest& request);
   caf::result<v1::CancelTasksResponse> on_cancel(const v1::CancelTasksRequest& request);
