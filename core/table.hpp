@@ -36,15 +36,17 @@ enum class table : std::uint8_t {
   plan_edge,       // plan | from index | to index -> ""; `to` needs `from`
   plan_parked,     // plan | index -> ""; ready steps of a paused plan
   event,           // seq -> Event
+  log,             // index -> entry of the replicated log; of this node, not of the state machine (replication/)
+  log_meta,        // name -> vote, applied point, snapshot point, first index; as `log`
 };
 
-constexpr std::size_t table_count = 21;
+constexpr std::size_t table_count = 23;
 
 /// Names as they stand in LMDB and in docs/storage_format.md, in the order of `table`.
 constexpr std::array<std::string_view, table_count> table_names{
-    "meta",  "task_spec",   "task_status", "task_result",    "task_log",  "task_by_state", "ready",
-    "lease", "signature",   "timer",       "idempotency",    "counter",   "worker",        "worker_name",
-    "plan",  "plan_status", "plan_step",   "plan_step_name", "plan_edge", "plan_parked",   "event"};
+    "meta",      "task_spec",      "task_status", "task_result", "task_log", "task_by_state", "ready",   "lease",
+    "signature", "timer",          "idempotency", "counter",     "worker",   "worker_name",   "plan",    "plan_status",
+    "plan_step", "plan_step_name", "plan_edge",   "plan_parked", "event",    "log",           "log_meta"};
 
 /// Called for each entry of a scan, in key order; returns false to stop. Views are valid during the
 /// call only.

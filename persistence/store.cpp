@@ -34,6 +34,9 @@ constexpr std::uint64_t reserve_bytes_min = 4ULL << 20;
 constexpr std::uint64_t reserve_bytes_limit = 1ULL << 30;
 /// After a full disk, new work stays refused until so much is free.
 constexpr std::uint64_t disk_reserve_bytes = 16ULL << 20;
+/// Tables from here on came later than the format: a file that lacks them gets them, empty, when it is opened. A
+/// program that does not know them leaves them alone.
+constexpr auto first_added_table = static_cast<std::size_t>(core::table::log);
 /// Leaf pages that are read at open, to bound the time that it takes (64 MiB).
 constexpr std::uint64_t checked_leaf_pages_max = 16384;
 
@@ -168,6 +171,7 @@ class lmdb_store final : public store {
 
   /// Opens the tables and takes the first figures.
   result<void> start();
+  void add_tables();
 
   std::unique_ptr<read_snapshot> read() override { return std::make_unique<lmdb_snapshot>(context_); }
   std::unique_ptr<write_transaction> write() override { return std::make_unique<lmdb_write_transaction>(context_); }
@@ -184,10 +188,37 @@ class lmdb_store final : public store {
   std::uint32_t page_bytes_ = 0;
 };
 
+void lmdb_store::add_tables() {
+  bool is_missing = false;
+  MDB_dbi handle = 0;
+  {
+    scoped_transaction transaction{context_.env, MDB_RDONLY};
+    try {
+      for (std::size_t i = first_added_table; i < core::table_count; ++i) {
+        lmdb::dbi_open(transaction.get(), std::string{core::table_names[i]}.c_str(), 0, &handle);
+      }
+    } catch (const lmdb::not_found_error&) {
+      is_missing = true;
+    }
+  }
+  if (!is_missing) return;
+  scoped_transaction transaction{context_.env, 0};
+  for (std::size_t i = first_added_table; i < core::table_count; ++i) {
+    lmdb::dbi_open(transaction.get(), std::string{core::table_names[i]}.c_str(), MDB_CREATE, &handle);
+  }
+  transaction.commit();
+}
+
 result<void> lmdb_store::start() {
   int stale = 0;
   ::mdb_reader_check(context_.env, &stale);  // of a process that was killed
   try {
+    {
+      MDB_dbi ignored = 0;
+      scoped_transaction transaction{context_.env, MDB_RDONLY};
+      if (auto good = check_version(transaction.get(), ignored, context_.file); !good) return good;
+    }
+    add_tables();
     scoped_transaction transaction{context_.env, MDB_RDONLY};
     if (auto good = check_version(transaction.get(), context_.version_table, context_.file); !good) return good;
     for (std::size_t i = 0; i < core::table_count; ++i) {

@@ -8,7 +8,11 @@
 #include <stdio.h>
 
 extern "C" {
-#define static_assert(...) static_assert(true, "")  // NOLINT(bugprone-reserved-identifier,cppcoreguidelines-macro-usage)
+#define static_assert(...) \
+  static_assert(true, "")  // NOLINT(bugprone-reserved-identifier,cppcoreguidelines-macro-usage)
 #include <raft.h>
 #undef static_assert
 }
+
+// cmake/FindRaft.cmake says so too. The library does not export its own raft_version_number().
+static_assert(RAFT_VERSION_NUMBER >= 2201, "libraft before 0.22.1 is not safe");
