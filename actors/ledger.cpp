@@ -13,6 +13,8 @@ namespace {
 
 /// Between two tries to hand out tasks while the store fails.
 constexpr std::chrono::milliseconds failure_pause{500};
+/// A batch of so few requests says that the node is quiet: the latency of the next one counts.
+constexpr std::size_t quiet_requests_max = 4;
 /// Without subscribers the events are only counted: a wake-up for every batch would cost more than the counting.
 constexpr std::chrono::milliseconds effects_pause{20};
 constexpr std::size_t held_events_max = 5'000;
@@ -74,6 +76,7 @@ void ledger_state::write_batch() {
     if (!batch[i].request->session_actor) answer(batch[i], waiting[i]);
   }
   send_effects(std::move(effects));
+  if (is_durable && batch.size() <= quiet_requests_max) context->store->grow_ahead();
   if (!writer->has_more()) return;
   if (is_durable) {
     request_flush();

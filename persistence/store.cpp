@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -31,6 +32,9 @@ constexpr std::uint64_t map_bytes_min = 16ULL << 20;
 constexpr std::uint64_t map_bytes_limit = 1ULL << 46;  // address space of a process is 2^47
 constexpr std::uint32_t readers_limit = 1U << 16;
 constexpr std::uint64_t reserve_bytes_min = 4ULL << 20;
+// grow_ahead: the file is made so much longer than its pages, once less than the smaller figure is left.
+constexpr std::uint64_t ahead_bytes = 2ULL << 20;
+constexpr std::uint64_t ahead_bytes_min = 512ULL << 10;
 constexpr std::uint64_t reserve_bytes_limit = 1ULL << 30;
 /// After a full disk, new work stays refused until so much is free.
 constexpr std::uint64_t disk_reserve_bytes = 16ULL << 20;
@@ -177,6 +181,7 @@ class lmdb_store final : public store {
   std::unique_ptr<write_transaction> write() override { return std::make_unique<lmdb_write_transaction>(context_); }
   [[nodiscard]] storage_figures figures() const override;
   [[nodiscard]] bool is_nearly_full() const override;
+  void grow_ahead() override;
   result<void> copy_to(const std::filesystem::path& target) override;
 
  private:
@@ -186,6 +191,8 @@ class lmdb_store final : public store {
   lmdb_context context_;
   std::uint64_t map_bytes_ = 0;
   std::uint32_t page_bytes_ = 0;
+  std::uint64_t file_end_ = 0;  // as grow_ahead knows it
+  bool can_grow_ahead_ = true;  // until the disk is full
 };
 
 void lmdb_store::add_tables() {
@@ -264,6 +271,28 @@ bool lmdb_store::is_nearly_full() const {
   if (used + reserve > map_bytes_) return true;
   // A full disk: let completions reuse free pages, but no new work until a commit succeeds or there is room.
   return context_.has_failed_for_room.load() && disk_bytes_available(context_.file) < disk_reserve_bytes;
+}
+
+void lmdb_store::grow_ahead() {
+  if (!can_grow_ahead_ || context_.pages.free.load(std::memory_order_relaxed) * page_bytes_ >= ahead_bytes) return;
+  MDB_envinfo info{};
+  ::mdb_env_info(context_.env, &info);
+  const std::uint64_t pages_end = (info.me_last_pgno + 1) * std::uint64_t{page_bytes_};
+  if (file_end_ >= pages_end + ahead_bytes_min) return;
+  int file = -1;
+  struct stat status {};
+  if (::mdb_env_get_fd(context_.env, &file) != MDB_SUCCESS || ::fstat(file, &status) != 0) return;
+  // Zeros are written, not only allocated: a block that was never written costs the journal, too.
+  static constexpr std::array<char, 128UL * 1024> zeros{};
+  file_end_ = std::max<std::uint64_t>(pages_end, static_cast<std::uint64_t>(status.st_size));
+  const std::uint64_t wanted_end = std::min(pages_end + ahead_bytes, map_bytes_);
+  while (file_end_ < wanted_end && can_grow_ahead_) {
+    const auto size = std::min<std::uint64_t>(zeros.size(), wanted_end - file_end_);
+    const auto written = ::pwrite(file, zeros.data(), size, static_cast<off_t>(file_end_));
+    can_grow_ahead_ = written > 0;
+    if (written > 0) file_end_ += static_cast<std::uint64_t>(written);
+  }
+  ::fdatasync(file);
 }
 
 result<void> lmdb_store::copy_to(const std::filesystem::path& target) {

@@ -58,6 +58,10 @@ class store {
   /// refused, completions and purges still fit. Also after a commit met a full disk, until one succeeds or 16 MiB are
   /// free. O(1), any thread.
   [[nodiscard]] virtual bool is_nearly_full() const = 0;
+  /// For the writer between two transactions, when nobody waits: makes the file longer than it needs to be, so that the
+  /// next commits overwrite blocks that are there. A commit that makes the file grow also waits for the journal of the
+  /// file system, which takes as long again. Does nothing while the last pages or freed ones still serve.
+  virtual void grow_ahead() {}
   /// A consistent compacted copy while serving; `target` is a folder that must not exist or be empty.
   virtual result<void> copy_to(const std::filesystem::path& target) = 0;
 

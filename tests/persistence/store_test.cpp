@@ -217,6 +217,43 @@ TEST_CASE("the figures are the same after the store is opened again") {
   CHECK(opened->figures().free_pages == before.free_pages);
 }
 
+TEST_CASE("a file that was grown ahead keeps its size over small commits, and opens again") {
+  const temporary_folder folder;
+  const auto file = folder.path() / "data.mdb";
+  const auto put_one = [](store& of, std::uint64_t key) {
+    const auto transaction = of.write();
+    transaction->put(table::task_spec, core::key{}.u64(key), std::string(200, 'x'));
+    REQUIRE(transaction->commit());
+  };
+  std::uintmax_t grown = 0;
+  {
+    const auto opened = store::open(options_for(folder.path()));
+    REQUIRE(opened);
+    put_one(**opened, 1);
+    const auto before = std::filesystem::file_size(file);
+    (*opened)->grow_ahead();
+    grown = std::filesystem::file_size(file);
+    CHECK(grown >= before + (1U << 20));
+    for (std::uint64_t key = 2; key < 500; ++key) {
+      put_one(**opened, key);
+      (*opened)->grow_ahead();
+    }
+    CHECK(std::filesystem::file_size(file) == grown);
+    // Far beyond, it is grown again.
+    for (std::uint64_t key = 500; key < 600; ++key) {
+      const auto transaction = (*opened)->write();
+      transaction->put(table::task_spec, core::key{}.u64(key), std::string(20'000, 'y'));
+      REQUIRE(transaction->commit());
+      (*opened)->grow_ahead();
+    }
+    CHECK(std::filesystem::file_size(file) > grown);
+  }
+  const auto again = store::open(options_for(folder.path()));
+  REQUIRE(again);
+  CHECK((*again)->read()->size(table::task_spec) == 599);
+  CHECK((*again)->read()->get(table::task_spec, core::key{}.u64(400)) == std::string(200, 'x'));
+}
+
 TEST_CASE("a copy has the same entries, takes less room and opens as a store") {
   const temporary_folder folder;
   const auto opened = open_store(folder.path() / "store");
