@@ -29,19 +29,31 @@ result<std::optional<v1::CreatePlanRequest>> plan_upload_table::add(v1::UploadPl
   }
   target.touched = now;
   if (part.part() == target.next_part) {
+    if (part.continues_last_step() && (part.steps().empty() || target.request.document().steps().empty())) {
+      return error{errc::invalid_argument, "there is no step to go on with", "continues_last_step"};
+    }
     ++target.next_part;
     target.bytes += part.ByteSizeLong();
     auto& steps = *target.request.mutable_document()->mutable_steps();
-    const auto step_count = static_cast<std::size_t>(steps.size()) + static_cast<std::size_t>(part.steps_size());
+    const auto step_count = static_cast<std::size_t>(steps.size() + part.steps_size()) -
+                            static_cast<std::size_t>(part.continues_last_step());
     if (target.bytes > limits_.upload_bytes_max || step_count > limits_.steps_max) {
       const bool is_bytes = target.bytes > limits_.upload_bytes_max;
       uploads_.erase(entry);
-      return error{errc::resource_exhausted,
+      // Not resource_exhausted: it would be no smaller the next time.
+      return error{errc::invalid_argument,
                    is_bytes ? "the plan is larger than " + std::to_string(limits_.upload_bytes_max) + " bytes"
                             : "the plan has more than " + std::to_string(limits_.steps_max) + " steps",
                    "steps"};
     }
-    for (auto& step : *part.mutable_steps()) *steps.Add() = std::move(step);
+    int first = 0;
+    if (part.continues_last_step()) {
+      auto& needs = *steps[steps.size() - 1].mutable_needs();
+      needs.Reserve(needs.size() + part.steps(0).needs_size());
+      for (auto& need : *part.mutable_steps(0)->mutable_needs()) *needs.Add() = std::move(need);
+      first = 1;
+    }
+    for (int i = first; i < part.steps_size(); ++i) *steps.Add() = std::move(*part.mutable_steps(i));
   }
   if (!part.is_last()) return std::optional<v1::CreatePlanRequest>{};
   std::optional<v1::CreatePlanRequest> whole{std::move(target.request)};

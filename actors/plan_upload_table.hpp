@@ -28,7 +28,7 @@ class plan_upload_table {
 
   /// Takes a part. Part 0 opens the upload (again, if the client starts over); a repeated part is taken once.
   /// Returns the whole request with its last part, else nothing. failed_precondition: a part is missing;
-  /// resource_exhausted: too many uploads, bytes or steps (the upload is dropped).
+  /// resource_exhausted: too many uploads; invalid_argument: too many bytes or steps (the upload is dropped).
   result<std::optional<v1::CreatePlanRequest>> add(v1::UploadPlanPartRequest&& part, time_point now);
 
   /// The part that an upload waits for; 0 for an unknown one.

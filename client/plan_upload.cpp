@@ -7,6 +7,8 @@ namespace {
 
 constexpr std::size_t part_bytes_max = 900UL * 1024;
 constexpr int restarts_max = 5;
+/// The last part is answered when the whole plan is checked and durable.
+constexpr std::chrono::milliseconds last_part_timeout{600'000};
 
 /// One upload; kept alive by the callback of the part that is on its way.
 class plan_upload : public std::enable_shared_from_this<plan_upload> {
@@ -19,6 +21,8 @@ class plan_upload : public std::enable_shared_from_this<plan_upload> {
     upload_id_ = random_number() | 1;
     part_ = 0;
     next_step_ = 0;
+    next_need_ = 0;
+    is_within_step_ = false;
     send_part();
   }
 
@@ -35,18 +39,41 @@ class plan_upload : public std::enable_shared_from_this<plan_upload> {
       bytes = request.head().ByteSizeLong();
     }
     const auto& steps = plan_.document().steps();
-    while (next_step_ < steps.size()) {
+    while (next_step_ < steps.size() && !is_within_step_) {
       const std::size_t size = steps[next_step_].ByteSizeLong() + 8;
-      if (request.steps_size() > 0 && bytes + size > part_bytes_max) break;
+      if (bytes + size > part_bytes_max) break;
       *request.add_steps() = steps[next_step_++];
       bytes += size;
     }
-    request.set_is_last(next_step_ == steps.size());
+    // A step that is larger than a part begins one.
+    if (request.steps().empty() && next_step_ < steps.size()) add_piece(request, steps[next_step_]);
+    const bool is_last = next_step_ == steps.size();
+    request.set_is_last(is_last);
     ++part_;
     // The node takes a part that it has already as done, so each part may be repeated.
     owner->start<v1::UploadPlanPartResponse>(
         front::plan_supervisor, std::move(request), repeat::always,
-        [self = shared_from_this()](result<v1::UploadPlanPartResponse> reply) { self->on_reply(std::move(reply)); });
+        [self = shared_from_this()](result<v1::UploadPlanPartResponse> reply) { self->on_reply(std::move(reply)); },
+        is_last ? last_part_timeout : std::chrono::milliseconds{0});
+  }
+
+  /// As many of its needs as fit, behind its other fields or behind the needs of the part before.
+  void add_piece(v1::UploadPlanPartRequest& request, const v1::PlanStepSpec& step) {
+    request.set_continues_last_step(is_within_step_);
+    auto& piece = *request.add_steps();
+    if (!is_within_step_) {
+      piece = step;
+      piece.clear_needs();
+    }
+    std::size_t bytes = piece.ByteSizeLong();
+    while (next_need_ < step.needs_size() && bytes + step.needs(next_need_).size() + 8 <= part_bytes_max) {
+      bytes += step.needs(next_need_).size() + 8;
+      piece.add_needs(step.needs(next_need_++));
+    }
+    is_within_step_ = next_need_ < step.needs_size();
+    if (is_within_step_) return;
+    next_need_ = 0;
+    ++next_step_;
   }
 
   void set_head(v1::CreatePlanRequest& head) const {
@@ -75,6 +102,8 @@ class plan_upload : public std::enable_shared_from_this<plan_upload> {
   std::uint64_t upload_id_ = 0;
   std::uint32_t part_ = 0;
   int next_step_ = 0;
+  int next_need_ = 0;  // of the step that is on its way in pieces
+  bool is_within_step_ = false;
   int restarts_ = 0;
 };
 

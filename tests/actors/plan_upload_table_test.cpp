@@ -43,6 +43,39 @@ TEST_CASE("a part that is sent again is taken once") {
   CHECK((*table.add(part_of(9, 2, 0, true), start))->document().steps_size() == 4);
 }
 
+TEST_CASE("needs that do not fit into one part go on in the next") {
+  plan_upload_table table{{}};
+  auto first = part_of(9, 0, 2);
+  first.mutable_steps(1)->add_needs("a");
+  CHECK(table.add(std::move(first), start));
+  auto next = part_of(9, 1, 2, true);
+  next.set_continues_last_step(true);
+  next.mutable_steps(0)->add_needs("b");
+  const auto whole = table.add(std::move(next), start);
+  REQUIRE(whole->has_value());
+  const auto& steps = (*whole)->document().steps();
+  REQUIRE(steps.size() == 3);
+  REQUIRE(steps[1].needs_size() == 2);
+  CHECK(steps[1].needs(1) == "b");
+  CHECK(steps[2].name() == "s1-1");
+  // The step that goes on is not counted twice.
+  plan_upload_table::options limits;
+  limits.steps_max = 1;
+  plan_upload_table small{limits};
+  CHECK(small.add(part_of(7, 0, 1), start));
+  auto rest = part_of(7, 1, 1, true);
+  rest.set_continues_last_step(true);
+  CHECK(small.add(std::move(rest), start)->has_value());
+  // Nothing to go on with:
+  auto lost = part_of(8, 0, 1);
+  lost.set_continues_last_step(true);
+  CHECK(table.add(std::move(lost), start).failure().field == "continues_last_step");
+  CHECK(table.add(part_of(8, 0, 1), start));
+  auto empty = part_of(8, 1, 0);
+  empty.set_continues_last_step(true);
+  CHECK(table.add(std::move(empty), start).failure().field == "continues_last_step");
+}
+
 TEST_CASE("part 0 starts an upload over") {
   plan_upload_table table{{}};
   CHECK(table.add(part_of(9, 0, 2), start));
@@ -72,7 +105,7 @@ TEST_CASE("uploads are bounded by number, steps, bytes and silence") {
   heavy.mutable_steps(0)->mutable_task()->set_payload(std::string(2000, 'x'));
   const auto refused = table.add(std::move(heavy), start);
   REQUIRE_FALSE(refused);
-  CHECK(refused.failure().code == errc::resource_exhausted);
+  CHECK(refused.failure().code == errc::invalid_argument);
   CHECK(table.add(part_of(4, 0, 1), start));
   CHECK(table.add(part_of(5, 0, 1), start + 61s));
   CHECK(table.next_part(4) == 0);
