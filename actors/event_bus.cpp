@@ -12,6 +12,11 @@ namespace hive {
 namespace {
 
 constexpr std::uint32_t read_limit_max = 10'000;
+/// Up to so many subscribers get every event at once.
+constexpr std::size_t unpaced_subscribers_max = 16;
+constexpr std::chrono::microseconds pause_by_subscriber{50};
+/// Then other messages of the bus have their turn.
+constexpr int batches_a_turn = 32;
 
 subscriber_actor to_subscriber(const event_bus_state::subscriber& entry) {
   return caf::actor_cast<subscriber_actor>(entry.handle);
@@ -70,22 +75,59 @@ void event_bus_state::on_pump(std::uint64_t id) {
   const auto entry = subscribers.find(id);
   if (entry == subscribers.end()) return;
   entry->second.is_pumping = false;
+  if (send_batch(id) && table->is_behind(id)) schedule_pump(id);
+}
+
+bool event_bus_state::send_batch(std::uint64_t id) {
   const auto read_page = [this](const v1::ReadEventsRequest& request) {
     return core::read_events(*context->store->read(), request);
   };
   auto next = table->next_batch(id, read_page, self->clock().now());
   if (!next) {
     drop(id, next.failure());
-    return;
+    return false;
   }
-  if (!next->has_value()) return;
-  self->send(to_subscriber(entry->second), std::move((*next)->batch));
-  schedule_pump(id);
+  if (!next->has_value()) return false;
+  self->send(to_subscriber(subscribers.at(id)), std::move((*next)->batch));
+  return true;
+}
+
+void event_bus_state::start_round() {
+  if (is_round_due || subscribers.empty()) return;
+  is_round_due = true;
+  const auto paced = subscribers.size() > unpaced_subscribers_max ? subscribers.size() - unpaced_subscribers_max : 0;
+  const auto due = round_began + paced * pause_by_subscriber;
+  const auto now = self->clock().now();
+  if (due <= now) {
+    self->send(self, pump_round{});
+  } else {
+    self->delayed_send(self, due - now, pump_round{});
+  }
+}
+
+void event_bus_state::on_round() {
+  if (round_cursor == 0) {
+    round_began = self->clock().now();
+    round_head = table->head();
+  }
+  for (int turn = 0; turn < batches_a_turn; ++turn) {
+    const auto next = subscribers.upper_bound(round_cursor);
+    if (next == subscribers.end()) {
+      round_cursor = 0;
+      is_round_due = false;
+      if (table->head() != round_head) start_round();
+      return;
+    }
+    round_cursor = next->first;
+    if (next->second.is_pumping) continue;
+    if (send_batch(round_cursor) && table->is_behind(round_cursor)) schedule_pump(round_cursor);
+  }
+  self->send(self, pump_round{});
 }
 
 void event_bus_state::on_committed(const committed_effects& committed) {
   table->append(committed->events);
-  for (const auto& [id, entry] : subscribers) schedule_pump(id);
+  start_round();
   if (context->probe == nullptr) return;
   for (const auto& event : committed->events) context->probe->event_committed(event);
 }
@@ -111,8 +153,9 @@ caf::result<v1::SubscribeResponse> event_bus_state::on_subscribe(const v1::Subsc
 }
 
 void event_bus_state::on_acknowledge(const v1::AckEvents& ack) {
+  const bool was_full = table->is_full(ack.subscription_id());
   table->acknowledge(ack.subscription_id(), ack.cursor(), self->clock().now());
-  schedule_pump(ack.subscription_id());
+  if (was_full) schedule_pump(ack.subscription_id());
 }
 
 caf::result<v1::UnsubscribeResponse> event_bus_state::on_unsubscribe(const v1::UnsubscribeRequest& request) {
@@ -189,6 +232,7 @@ event_bus_inner::behavior_type event_bus(event_bus_inner::stateful_pointer<event
       guarded(self, [&state](const committed_effects& committed) { state.on_committed(committed); }),
       guarded(self, [&state](caf::tick_atom) { state.on_tick(); }),
       guarded(self, [&state](const pump_subscription& pump) { state.on_pump(pump.id); }),
+      guarded(self, [&state](pump_round) { state.on_round(); }),
   };
 }
 

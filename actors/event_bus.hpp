@@ -17,10 +17,15 @@ struct pump_subscription {
   std::uint64_t id = 0;
 };
 
-using event_bus_inner = event_bus_service::extend<caf::reacts_to<pump_subscription>>;
+/// New events for everybody, some subscribers at a time.
+struct pump_round {};
+
+using event_bus_inner = event_bus_service::extend<caf::reacts_to<pump_subscription>, caf::reacts_to<pump_round>>;
 
 /// Broadcasts committed events to subscriber actors, each from its own cursor and within its own window. A
-/// subscriber that acknowledges nothing for config.events.ack_timeout_ms is dropped with its cursor.
+/// subscriber that acknowledges nothing for config.events.ack_timeout_ms is dropped with its cursor. New events go out
+/// in rounds over all subscribers; the more there are, the longer from one round to the next, so that events share
+/// messages instead of crowding out the dispatch: at most 20,000 batches a second leave a node.
 struct event_bus_state {
   static inline const char* const name = "event_bus";
   using pointer = event_bus_inner::stateful_pointer<event_bus_state>;
@@ -38,6 +43,10 @@ struct event_bus_state {
   void on_down(const caf::down_msg& down);
 
   void schedule_pump(std::uint64_t id);
+  /// Sends its next batch; false if there was none, or it was dropped.
+  bool send_batch(std::uint64_t id);
+  void start_round();
+  void on_round();
   /// Ends a subscription; the subscriber learns from which cursor to come back.
   void drop(std::uint64_t id, const error& why);
   void forget(std::uint64_t id);
@@ -53,6 +62,10 @@ struct event_bus_state {
   ledger_actor writer;
   std::optional<subscription_table> table;
   std::map<std::uint64_t, subscriber> subscribers;
+  bool is_round_due = false;       // a pump_round is on its way
+  std::uint64_t round_cursor = 0;  // the last subscriber that had its turn in this round
+  std::uint64_t round_head = 0;    // the newest event when the round began
+  caf::actor_clock::time_point round_began;
 };
 
 /// Reads the newest event from the store, so spawn it before the ledger writes.
@@ -62,3 +75,4 @@ event_bus_inner::behavior_type event_bus(event_bus_inner::stateful_pointer<event
 }  // namespace hive
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::pump_subscription)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::pump_round)

@@ -155,6 +155,17 @@ result<void> subscription_table::fill_from_log(subscription& target, std::size_t
   return {};
 }
 
+bool subscription_table::is_full(std::uint64_t subscription_id) const {
+  const auto entry = subscriptions_.find(subscription_id);
+  return entry != subscriptions_.end() && entry->second.in_flight_events >= entry->second.window;
+}
+
+bool subscription_table::is_behind(std::uint64_t subscription_id) const {
+  const auto entry = subscriptions_.find(subscription_id);
+  return entry != subscriptions_.end() && entry->second.sent < head_ &&
+         entry->second.in_flight_events < entry->second.window;
+}
+
 std::vector<std::uint64_t> subscription_table::silent_since(time_point deadline) const {
   std::vector<std::uint64_t> silent;
   for (const auto& [id, entry] : subscriptions_) {

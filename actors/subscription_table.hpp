@@ -63,6 +63,11 @@ class subscription_table {
   result<std::optional<delivery>> next_batch(std::uint64_t subscription_id, const event_page_reader& read_page,
                                              time_point now);
 
+  /// True if its window is full: only an acknowledgement lets it go on.
+  [[nodiscard]] bool is_full(std::uint64_t subscription_id) const;
+  /// True if next_batch() would look at events.
+  [[nodiscard]] bool is_behind(std::uint64_t subscription_id) const;
+
   /// Subscriptions that have something in flight and have acknowledged nothing since `deadline`.
   [[nodiscard]] std::vector<std::uint64_t> silent_since(time_point deadline) const;
 
