@@ -34,8 +34,8 @@ class runtime {
   std::uint64_t incarnation_;
 };
 
-/// An idempotency key: 80 random bits of this process and a 48-bit count, as 32 hex digits. Keys of one process grow, so
-/// that the node's index of them grows at one place instead of touching a page a key.
+/// An idempotency key: 80 random bits of this process and a 48-bit count, as 32 hex digits. Keys of one process grow,
+/// so that the node's index of them grows at one place instead of touching a page a key.
 std::string unique_key();
 std::uint64_t random_number();
 
