@@ -240,6 +240,11 @@ void driver::apply_change(log_index index, const log_entry& entry) {
   event.configuration.index = index;
   event.configuration.conf = to_raft(*members);
   if (index > applied_.configuration_index) {
+    for (const member& one : members->members) {
+      if (one.role != member_role::voter || applied_.members.is_voter(one.id)) continue;
+      newest_voter_ = one.id;
+      newest_voter_index_ = index;
+    }
     applied_.configuration_index = index;
     applied_.members = std::move(*members);
     is_applied_dirty_ = true;

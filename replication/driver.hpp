@@ -324,6 +324,8 @@ class driver {
   std::uint64_t last_query_ = 0;
 
   std::optional<change_operation> change_;
+  node_id newest_voter_;  // as far as this node saw its promotion, in the entry newest_voter_index_
+  log_index newest_voter_index_ = 0;
   std::optional<transfer_operation> transfer_;
   std::optional<install_operation> install_;
   snapshot_offers offers_;

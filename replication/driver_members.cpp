@@ -96,14 +96,9 @@ void driver::advance_catch_up() {
 }
 
 bool driver::is_change_safe(const configuration& wanted) const {
-  if (!options_.quirks.guards_changes) return true;
-  for (const member& one : wanted.members) {
-    if (one.role != member_role::voter || one.id == options_.self) continue;
-    raft_index match = 0;
-    if (raft_match_index(raft_.get(), one.id.value, &match) != 0) return false;
-    if (match < raft_->configuration_committed_index) return false;
-  }
-  return true;
+  if (!options_.quirks.guards_changes || newest_voter_ == options_.self || !wanted.is_voter(newest_voter_)) return true;
+  raft_index match = 0;
+  return raft_match_index(raft_.get(), newest_voter_.value, &match) == 0 && match >= newest_voter_index_;
 }
 
 void driver::submit_change() {

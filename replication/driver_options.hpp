@@ -17,8 +17,9 @@ struct workarounds {
   /// A follower that compacted its log beyond the leader's probe point rejects for ever, and a probe from before the
   /// commit index moves that index back. Requests are lifted to our commit index, up to which both logs are the same.
   bool lifts_requests = true;
-  /// A node that does not know yet that it is a voter refuses its vote. A change waits until every voter of the new
-  /// configuration has the last committed one, and voters are not removed below three (unless forced).
+  /// A node that does not know yet that it is a voter refuses its vote. The next change waits until the voter that was
+  /// promoted last has heard of it (one that is dead for long may well be replaced), and voters are not removed below
+  /// voters_min, unless forced.
   bool guards_changes = true;
   /// For the same reason, and because a removed majority can be gone for good: a node that is no voter by its own log
   /// votes for a candidate that takes it for one, as Raft has it (thesis, 4.1: "without consulting their current
