@@ -27,7 +27,11 @@ driver::driver(driver_options options)
     : options_(std::move(options)),
       cache_(options_.cache_bytes_max),
       offers_(options_.random_seed + options_.self.value * 0x9e3779b97f4a7c15ULL, options_.snapshots_max,
-              options_.chunk_retry_ms * offer_idle_factor) {}
+              options_.chunk_retry_ms * offer_idle_factor) {
+  std::uint64_t state = options_.random_seed;
+  last_query_ = next_number(state);
+  reads_.number_from(next_number(state));
+}
 
 driver::~driver() { close_library(); }
 

@@ -321,7 +321,7 @@ class driver {
   std::deque<read_tracker::confirmed_reads> confirmed_;
   std::vector<ticket> queries_waiting_;  // follower: go out with the end of the cycle
   std::map<std::uint64_t, follower_query> queries_;
-  std::uint64_t last_query_ = 0;
+  std::uint64_t last_query_ = 0;  // begins at random: the leader may still answer one from before a restart
 
   std::optional<change_operation> change_;
   node_id newest_voter_;  // as far as this node saw its promotion, in the entry newest_voter_index_

@@ -2,16 +2,21 @@
 
 // raft.h of libraft 0.22.1 for C++. It lacks extern "C", and its static_assert defines a type inside sizeof, which C++
 // forbids; that one assertion is about the library's own layout and holds in the library's build.
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
 
 extern "C" {
-#define static_assert(...) \
-  static_assert(true, "")  // NOLINT(bugprone-reserved-identifier,cppcoreguidelines-macro-usage)
+#ifdef __clang__
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wkeyword-macro"
+#endif
+#define static_assert(...) static_assert(true, "")
 #include <raft.h>
 #undef static_assert
+#ifdef __clang__
+#pragma clang diagnostic pop
+#endif
 }
 
 // cmake/FindRaft.cmake says so too. The library does not export its own raft_version_number().

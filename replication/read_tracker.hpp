@@ -26,6 +26,8 @@ class read_tracker {
     std::vector<waiter> waiters;
   };
 
+  /// Rounds are counted from here on, so that they are not those from before a restart.
+  void number_from(std::uint64_t number) { number_ = number; }
   void add(waiter one) { waiting_.push_back(one); }
   [[nodiscard]] std::size_t size() const { return waiting_.size() + round_.waiters.size(); }
   [[nodiscard]] bool is_round_open() const { return is_open_; }

@@ -4,18 +4,6 @@
 
 namespace hive::replication {
 
-namespace {
-
-/// splitmix64 (Steele, Lea and Flood, 2014): ids that a restarted sender does not hand out again.
-std::uint64_t next_random(std::uint64_t& state) {
-  std::uint64_t value = state += 0x9e3779b97f4a7c15ULL;
-  value = (value ^ (value >> 30U)) * 0xbf58476d1ce4e5b9ULL;
-  value = (value ^ (value >> 27U)) * 0x94d049bb133111ebULL;
-  return value ^ (value >> 31U);
-}
-
-}  // namespace
-
 snapshot_id snapshot_offers::add(node_id peer, log_index index, time_ms now) {
   for (auto one = offers_.begin(); one != offers_.end();) {
     const auto next = std::next(one);
@@ -26,7 +14,7 @@ snapshot_id snapshot_offers::add(node_id peer, log_index index, time_ms now) {
     erase(std::min_element(offers_.begin(), offers_.end(),
                            [](const auto& a, const auto& b) { return a.second.active_ms < b.second.active_ms; }));
   }
-  const snapshot_id id{next_random(state_) | 1U};
+  const snapshot_id id{next_number(state_) | 1U};
   offers_[id] = {peer, index, now, false};
   return id;
 }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "replication/number_source.hpp"
 #include "replication/types.hpp"
 
 namespace hive::replication {

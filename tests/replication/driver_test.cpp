@@ -206,6 +206,20 @@ TEST_CASE("a read on a follower asks the leader, waits for its own state, and is
   CHECK(late.completions[0].failure->code == errc::unavailable);
 }
 
+TEST_CASE("an answer to a read from before a restart is not taken for one to a new read") {
+  lone_node node{2};
+  const auto query = [&] {
+    node.hear(1, lone_node::commands(2, 2, 1, 2, 4));
+    return messages_of<read_query>(node.cycle([](driver& one) { REQUIRE(one.read(ticket{1})); })).at(0).query;
+  };
+  const std::uint64_t before = query();
+  node.start();
+  const std::uint64_t after = query();
+  // The leader confirmed it for the node's predecessor; what was written since then must be read.
+  CHECK(node.hear(1, read_answer{before, 3}).completions.empty());
+  CHECK(node.hear(1, read_answer{after, 4}).completions.size() == 1);
+}
+
 TEST_CASE("a node that does not hold a majority answers no read") {
   simulated_cluster cluster{4, {}};
   REQUIRE(has_leader(cluster));

@@ -284,7 +284,8 @@ TEST_CASE("a copied storage is installed in place of an empty one, with the rece
   target.cycle([](driver& one) { one.open_link(node_id{1}, 1, 1); });
   std::uint64_t sequence = 0;
   const auto hear = [&sequence](driver& one, message_body body) {
-    REQUIRE(one.receive(node_id{1}, {1, ++sequence, std::move(body)}));
+    const auto good = one.receive(node_id{1}, {1, ++sequence, std::move(body)});
+    REQUIRE(good);
   };
   const state_point point{2, 1, 2, founders};
   target.cycle([&](driver& one) { hear(one, install_snapshot{3, point, snapshot_id{5}}); });

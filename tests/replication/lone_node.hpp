@@ -25,6 +25,7 @@ class lone_node {
 
   /// (Re)starts it from its disk.
   void start() {
+    ++options.random_seed;
     engine = std::make_unique<driver>(options);
     cycle([](driver& one) {
       if (!one.start()) throw std::runtime_error{"the driver cannot start"};

@@ -66,9 +66,9 @@ class counting_heap {
   std::set<void*> held_;
 };
 
-std::string with_stand_by(configuration members, std::uint64_t id) {
-  members.members.push_back({node_id{id}, "n" + std::to_string(id), member_role::stand_by});
-  return encode_configuration(members);
+std::string with_stand_by(configuration founders, std::uint64_t id) {
+  founders.members.push_back({node_id{id}, "n" + std::to_string(id), member_role::stand_by});
+  return encode_configuration(founders);
 }
 
 }  // namespace
