@@ -1,9 +1,11 @@
 // Random lives of whole clusters; see chaos.hpp for what happens in one and simulated_cluster.hpp for what is checked.
 //
-//   build/tests/replication_simulation                30,000 lives (half a minute), in parts that ctest runs in
-//   parallel HIVE_SIMULATION_SEEDS=1000000 ctest --test-dir build -j 2 -R "replication_simulation:.*life"     the long
-//   suite HIVE_SIMULATION_FIRST=123 HIVE_SIMULATION_SEEDS=1 build/tests/replication_simulation "life: five nodes, part
-//   1"
+// 30,000 lives, about a minute of one core, in parts that ctest runs in parallel:
+//   build/tests/replication_simulation
+// The long suite:
+//   HIVE_SIMULATION_SEEDS=1000000 ctest --test-dir build -j 2 -R "replication_simulation:.*life"
+// One of them:
+//   HIVE_SIMULATION_FIRST=123 HIVE_SIMULATION_SEEDS=1 build/tests/replication_simulation "life: five nodes 1"
 //
 // HIVE_SIMULATION_SEEDS is the number over all parts. A seed that fails prints itself with the command that repeats it.
 #include <catch2/catch.hpp>
