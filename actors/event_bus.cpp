@@ -14,9 +14,12 @@ namespace {
 constexpr std::uint32_t read_limit_max = 10'000;
 /// Up to so many subscribers get every event at once.
 constexpr std::size_t unpaced_subscribers_max = 16;
-constexpr std::chrono::microseconds pause_by_subscriber{50};
-/// Then other messages of the bus have their turn.
-constexpr int batches_a_turn = 32;
+/// With more of them, so much time is given to others for each batch: no long line of batches stands before an
+/// assignment.
+constexpr std::chrono::microseconds pause_by_batch{50};
+constexpr int batches_a_turn = 16;
+/// Then other messages of the bus have their turn, whether batches were sent or not.
+constexpr int visits_a_turn = 256;
 
 subscriber_actor to_subscriber(const event_bus_state::subscriber& entry) {
   return caf::actor_cast<subscriber_actor>(entry.handle);
@@ -95,34 +98,36 @@ bool event_bus_state::send_batch(std::uint64_t id) {
 void event_bus_state::start_round() {
   if (is_round_due || subscribers.empty()) return;
   is_round_due = true;
-  const auto paced = subscribers.size() > unpaced_subscribers_max ? subscribers.size() - unpaced_subscribers_max : 0;
-  const auto due = round_began + paced * pause_by_subscriber;
+  round_head = table->head();
+  schedule_turn();
+}
+
+void event_bus_state::schedule_turn() {
   const auto now = self->clock().now();
-  if (due <= now) {
+  if (turn_due <= now) {
     self->send(self, pump_round{});
   } else {
-    self->delayed_send(self, due - now, pump_round{});
+    self->delayed_send(self, turn_due - now, pump_round{});
   }
 }
 
 void event_bus_state::on_round() {
-  if (round_cursor == 0) {
-    round_began = self->clock().now();
-    round_head = table->head();
-  }
-  for (int turn = 0; turn < batches_a_turn; ++turn) {
+  int sent = 0;
+  bool is_over = false;
+  for (int visited = 0; visited < visits_a_turn && sent < batches_a_turn && !is_over; ++visited) {
     const auto next = subscribers.upper_bound(round_cursor);
-    if (next == subscribers.end()) {
-      round_cursor = 0;
-      is_round_due = false;
-      if (table->head() != round_head) start_round();
-      return;
-    }
+    is_over = next == subscribers.end();
+    if (is_over) break;
     round_cursor = next->first;
-    if (next->second.is_pumping) continue;
-    if (send_batch(round_cursor) && table->is_behind(round_cursor)) schedule_pump(round_cursor);
+    if (next->second.is_pumping || !send_batch(round_cursor)) continue;
+    ++sent;
+    if (table->is_behind(round_cursor)) schedule_pump(round_cursor);
   }
-  self->send(self, pump_round{});
+  if (subscribers.size() > unpaced_subscribers_max) turn_due = self->clock().now() + sent * pause_by_batch;
+  if (!is_over) return schedule_turn();
+  round_cursor = 0;
+  is_round_due = false;
+  if (table->head() != round_head) start_round();
 }
 
 void event_bus_state::on_committed(const committed_effects& committed) {

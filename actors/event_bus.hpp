@@ -46,6 +46,7 @@ struct event_bus_state {
   /// Sends its next batch; false if there was none, or it was dropped.
   bool send_batch(std::uint64_t id);
   void start_round();
+  void schedule_turn();
   void on_round();
   /// Ends a subscription; the subscriber learns from which cursor to come back.
   void drop(std::uint64_t id, const error& why);
@@ -62,10 +63,10 @@ struct event_bus_state {
   ledger_actor writer;
   std::optional<subscription_table> table;
   std::map<std::uint64_t, subscriber> subscribers;
-  bool is_round_due = false;       // a pump_round is on its way
-  std::uint64_t round_cursor = 0;  // the last subscriber that had its turn in this round
-  std::uint64_t round_head = 0;    // the newest event when the round began
-  caf::actor_clock::time_point round_began;
+  bool is_round_due = false;              // a pump_round is on its way
+  std::uint64_t round_cursor = 0;         // the last subscriber that had its turn in this round
+  std::uint64_t round_head = 0;           // the newest event when the round began
+  caf::actor_clock::time_point turn_due;  // the next subscribers have their turn no sooner
 };
 
 /// Reads the newest event from the store, so spawn it before the ledger writes.
