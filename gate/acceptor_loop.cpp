@@ -330,10 +330,11 @@ bool acceptor_loop::join(connection& one) {
 
 void acceptor_loop::deny(connection& one, const denied_message& denied) {
   const error why = describe_denied(denied, one.who.roles);
-  if (options_.observer != nullptr) options_.observer->on_refused(refusal::forbidden_message);
+  const refusal reason = denied.why == denial::too_large ? refusal::too_large : refusal::forbidden_message;
+  if (options_.observer != nullptr) options_.observer->on_refused(reason);
   if (may_log())
-    config::logger("gate")->warn("refused peer={} reason={} who=\"{}\" detail=\"{}\"", one.address,
-                                 to_string(refusal::forbidden_message), one.who.text(), why.message);
+    config::logger("gate")->warn("refused peer={} reason={} who=\"{}\" detail=\"{}\"", one.address, to_string(reason),
+                                 one.who.text(), why.message);
   auto answer = answer_denied(denied, why);
   // A peer that asks without reading gets no answer either.
   if (!answer.empty() && one.traffic->answer(std::move(answer))) enqueue(one);
@@ -341,7 +342,7 @@ void acceptor_loop::deny(connection& one, const denied_message& denied) {
 
 /// BASP allocates a frame's whole payload by its header.
 bool acceptor_loop::is_within_budget(connection& one) {
-  const std::uint32_t under_way = one.traffic->incoming().frame_bytes();
+  const std::uint32_t under_way = one.traffic->incoming().passing_bytes();
   const std::uint32_t large = under_way >= large_frame_bytes_min ? under_way : 0;
   large_bytes_ = large_bytes_ - one.large_bytes + large;
   one.large_bytes = large;

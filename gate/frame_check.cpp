@@ -144,7 +144,7 @@ frame_fault frame_check::on_header() {
     return header_.flags == 0 && header_.data == 0 && has_no_actors(header_) ? frame_fault::none : frame_fault::fields;
   }
   // CAF dereferences the payload of everything else without a look.
-  if (header_.payload_bytes == 0 || header_.payload_bytes > settings_.payload_bytes_max) return frame_fault::size;
+  if (header_.payload_bytes == 0) return frame_fault::size;
   return settings_.protects == side::node ? on_header_of_node() : on_header_of_client();
 }
 
@@ -188,12 +188,15 @@ frame_fault frame_check::expect_message() {
   constexpr auto refused = basp::response_flag | basp::answered_flag;
   if ((header_.data & refused) != 0 || (header_.data & basp::category_mask) != basp::normal_category)
     return frame_fault::fields;
+  if (header_.payload_bytes > std::max(settings_.payload_bytes_max, settings_.dropped_bytes_max))
+    return frame_fault::size;
   wanted_ += std::min<std::size_t>(header_.payload_bytes, basp::message_prefix_bytes_max);
   return frame_fault::none;
 }
 
 frame_fault frame_check::on_header_of_client() {
   if ((header_.what == operation::server_handshake) == is_greeted_) return frame_fault::not_greeted;
+  if (header_.payload_bytes > settings_.payload_bytes_max) return frame_fault::size;
   switch (header_.what) {
     case operation::server_handshake:
       if (header_.flags != 0 || header_.data == 0 || !has_no_actors(header_)) return frame_fault::fields;
@@ -261,10 +264,14 @@ frame_fault frame_check::on_message(std::span<const std::uint8_t> prefix) {
                            ? access_rules::verdict::unknown_receiver
                            : settings_.rules->check(header_.receiver_actor, head.type, settings_.roles);
   if (verdict == access_rules::verdict::unknown_receiver) return frame_fault::receiver;
-  if (verdict == access_rules::verdict::allowed) return note_sender();
+  const bool is_allowed = verdict == access_rules::verdict::allowed;
+  if (is_allowed && header_.payload_bytes <= settings_.payload_bytes_max) return note_sender();
   fate_ = fate::drop;
-  denied_.push_back(
-      {header_.data, header_.source_actor, header_.receiver_actor, std::string(head.type.substr(0, 100)), verdict});
+  const denial why = is_allowed                                     ? denial::too_large
+                     : verdict == access_rules::verdict::wrong_role ? denial::wrong_role
+                                                                    : denial::unknown_message;
+  denied_.push_back({header_.data, header_.source_actor, header_.receiver_actor, std::string(head.type.substr(0, 100)),
+                     header_.payload_bytes, why});
   return frame_fault::none;
 }
 

@@ -29,13 +29,20 @@ enum class frame_fault : std::uint8_t {
 };
 std::string_view to_string(frame_fault fault);
 
-/// A well-formed request that the peer's role may not send. It was taken out of the stream.
+enum class denial : std::uint8_t {
+  wrong_role,       // the peer's role may not send it
+  unknown_message,  // the receiver takes no such message
+  too_large         // beyond payload_bytes_max
+};
+
+/// A well-formed message that was taken out of the stream. The peer gets an answer instead.
 struct denied_message {
   std::uint64_t message_id = 0;
   std::uint64_t source_actor = 0;
   std::uint64_t receiver_actor = 0;
   std::string type;
-  access_rules::verdict why = access_rules::verdict::wrong_role;
+  std::uint32_t bytes = 0;
+  denial why = denial::wrong_role;
 };
 
 /// Stands between a peer and CAF's BASP reader, which crashes on or allocates whatever a frame says. Incremental: bytes
@@ -52,7 +59,9 @@ class frame_check {
 
   struct options {
     side protects = side::node;
+    /// Of a message. Towards a node a longer one is taken out, up to dropped_bytes_max; beyond that it is a fault.
     std::uint32_t payload_bytes_max = 2U << 20U;
+    std::uint32_t dropped_bytes_max = 256U << 20U;
     std::size_t senders_max = 10'000;  // actors of the peer that write to us and have not ended
     // For side::node.
     basp::node_key own_id{};
@@ -72,8 +81,10 @@ class frame_check {
   /// True inside of a frame. `frames` counts those that ended.
   [[nodiscard]] bool is_within_frame() const { return !is_at_boundary(); }
   [[nodiscard]] std::uint64_t frames() const { return frames_; }
-  /// Payload of the frame under way, as its header says; 0 between frames.
-  [[nodiscard]] std::uint32_t frame_bytes() const { return is_at_boundary() ? 0 : header_.payload_bytes; }
+  /// Payload of the frame that is passing, as its header says; 0 if there is none.
+  [[nodiscard]] std::uint32_t passing_bytes() const {
+    return body_left_ > 0 && fate_ == fate::pass ? header_.payload_bytes : 0;
+  }
   /// Denied since the last call, in order.
   [[nodiscard]] std::vector<denied_message> take_denied();
 

@@ -30,7 +30,11 @@ void put_object(bytes& out, std::string_view types) {
 }  // namespace
 
 error describe_denied(const denied_message& denied, role_set roles) {
-  if (denied.why == access_rules::verdict::unknown_message)
+  if (denied.why == denial::too_large)
+    return {errc::invalid_argument,
+            "a message of " + std::to_string(denied.bytes) + " bytes is larger than this node takes",
+            {}};
+  if (denied.why == denial::unknown_message)
     return {errc::failed_precondition, "this node takes no " + denied.type, {}};
   return {errc::permission_denied, "a certificate of role " + to_string(roles) + " may not send " + denied.type, {}};
 }

@@ -30,6 +30,8 @@ std::string to_string(refusal reason) {
       return "identity_taken";
     case refusal::forbidden_message:
       return "forbidden_message";
+    case refusal::too_large:
+      return "too_large";
     case refusal::idle:
       return "idle";
     case refusal::not_reading:

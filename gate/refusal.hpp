@@ -21,6 +21,7 @@ enum class refusal : std::uint8_t {
   bad_frame,             // what BASP must not see
   identity_taken,        // says it is a process that is connected with another certificate
   forbidden_message,     // a message that its role may not send; the connection goes on
+  too_large,             // a message beyond the limit; the connection goes on
   idle,                  // said nothing, not even a heartbeat
   not_reading,           // took nothing of what was sent to it
   slow_frame,            // a frame did not end in time

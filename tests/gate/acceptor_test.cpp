@@ -149,8 +149,7 @@ TEST_CASE("a client's certificate that tries node messages gets permission_denie
   honest_link link(gate, files);
   const bytes try_it = request("hive.v1.AppendRequest", "entries", peer_front_id);
   REQUIRE(link.peer.send(try_it));
-  denied_message denied{some_request, sender_id, peer_front_id, "hive.v1.AppendRequest",
-                        access_rules::verdict::wrong_role};
+  denied_message denied{some_request, sender_id, peer_front_id, "hive.v1.AppendRequest", 0, denial::wrong_role};
   const bytes answer = answer_denied(denied, describe_denied(denied, role::client));
   CHECK(link.peer.receive(answer.size()) == answer);
   CHECK(gate.observer.wait_refused(refusal::forbidden_message));

@@ -61,7 +61,7 @@ TEST_CASE("nothing of a message passes before its type is known to be allowed") 
   REQUIRE(check.feed(std::span(frames).first(hello_bytes + basp::header_bytes + 20), accepted) == frame_fault::none);
   CHECK(accepted.size() == hello_bytes);
   CHECK(check.is_within_frame());
-  CHECK(check.frame_bytes() > 200);
+  CHECK(check.passing_bytes() == 0);
 }
 
 TEST_CASE("the packet that crashes CAF is refused: a handshake without payload") {
@@ -79,10 +79,24 @@ TEST_CASE("a length beyond the cap is refused by the header alone") {
   const auto payload = message_payload("hive.v1.PingRequest", "x");
   CHECK(after_hello(frame(operation::direct_message, 0, some_request, sender_id, front_id, {}, 0x4000'0000)).fault ==
         frame_fault::size);
-  CHECK(after_hello(frame(operation::direct_message, 0, some_request, sender_id, front_id, {}, 4'097)).fault ==
-        frame_fault::size);
   CHECK(after_hello(frame(operation::direct_message, 0, some_request, sender_id, front_id, payload)).fault ==
         frame_fault::none);
+}
+
+TEST_CASE("a message that is too large is taken out, not the connection with it") {
+  const checked_node node;
+  frame_check check(node.settings());
+  bytes accepted;
+  REQUIRE(check.feed(handshake(node.peer), accepted) == frame_fault::none);
+  const bytes ping = request("hive.v1.PingRequest", "x");
+  const auto done = check_all(check, request("hive.v1.PingRequest", std::string(5'000, 'x')) + ping);
+  CHECK(done.fault == frame_fault::none);
+  CHECK(done.accepted == ping);
+  const auto denied = check.take_denied();
+  REQUIRE(denied.size() == 1);
+  CHECK(denied[0].why == denial::too_large);
+  CHECK(denied[0].bytes > 5'000);
+  CHECK(check.passing_bytes() == 0);
 }
 
 TEST_CASE("the first frame must be the client's handshake") {
@@ -216,7 +230,7 @@ TEST_CASE("a client's certificate cannot send what nodes send; the rest of its s
   CHECK(denied[0].receiver_actor == peer_front_id);
   CHECK(denied[0].source_actor == sender_id);
   CHECK(denied[0].message_id == some_request);
-  CHECK(denied[1].why == access_rules::verdict::wrong_role);
+  CHECK(denied[1].why == denial::wrong_role);
   CHECK(check.take_denied().empty());
 
   CHECK(after_hello(request("hive.v1.AppendRequest", "e", peer_front_id), role::node).accepted.size() > 0);
