@@ -57,7 +57,7 @@ result<void> check_settings(const config::client_config& settings) {
 
 result<std::shared_ptr<channel>> channel::open(const config::client_config& settings) {
   if (auto ok = check_settings(settings); !ok) return ok.failure();
-  auto connection = hive::link::open(settings.endpoint);
+  auto connection = hive::link::open(settings);
   if (!connection) return connection.failure();
   auto made = std::make_shared<channel>(*connection, settings);
   made->lanes_ = std::make_unique<lanes>(made);

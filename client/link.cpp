@@ -35,23 +35,34 @@ constexpr milliseconds refused_pause{5'000};
 
 }  // namespace
 
-result<std::shared_ptr<link>> link::open(const std::string& endpoint) {
+result<std::shared_ptr<link>> link::open(const config::client_config& settings) {
   static std::mutex mutex;
   static std::map<std::string, std::weak_ptr<link>> open_links;
-  auto address = config::parse_endpoint(endpoint, "client.endpoint");
+  auto address = config::parse_endpoint(settings.endpoint, "client.endpoint");
   if (!address) return address.failure();
   if (address->port == 0) return error{errc::invalid_argument, "port 0 cannot be connected to", "client.endpoint"};
+  std::string key = config::to_string(*address);
+  std::optional<gate::tunnel::options> security;
+  if (!settings.tls_certificate.empty()) {
+    security.emplace();
+    security->files = {settings.tls_certificate, settings.tls_key, settings.tls_authority};
+    security->server_name = settings.tls_server_name.empty() ? address->host : settings.tls_server_name;
+    security->timeout = connect_timeout;
+    const auto& files = security->files;
+    for (const auto& part : {files.certificate, files.key, files.authority, security->server_name}) key += '\n' + part;
+  }
   std::lock_guard lock(mutex);
-  auto& known = open_links[config::to_string(*address)];
+  auto& known = open_links[key];
   if (auto shared = known.lock()) return shared;
-  auto made = std::make_shared<link>(runtime::instance(), *address);
+  auto made = std::make_shared<link>(runtime::instance(), *address, std::move(security));
   known = made;
   return made;
 }
 
-link::link(std::shared_ptr<runtime> shared, config::endpoint address)
+link::link(std::shared_ptr<runtime> shared, config::endpoint address, std::optional<gate::tunnel::options> security)
     : runtime_(std::move(shared)),
       address_(std::move(address)),
+      security_(std::move(security)),
       port_(
           runtime_, [](const caf::message&) {}, [this](const caf::actor_addr& source) { on_down(source); }),
       thread_([this] { run(); }) {}
@@ -124,14 +135,15 @@ void link::run() {
   while (pause(milliseconds{0})) {
     auto session = connect_and_greet();
     if (!session) {
+      const error why = explain(session.failure());
       close_socket();
-      const bool is_refused = session.failure().code == errc::failed_precondition;
+      const bool is_refused = why.code == errc::failed_precondition;
       {
         std::lock_guard lock(mutex_);
         watched_ = nullptr;
-        trouble_ = {session.failure(), is_refused};
+        trouble_ = {why, is_refused};
       }
-      notify([&](link_observer& one) { one.on_link_down(session.failure()); });
+      notify([&](link_observer& one) { one.on_link_down(why); });
       if (!pause(is_refused ? refused_pause : backoff)) return;
       backoff = std::min(backoff * 2, backoff_max);
       continue;
@@ -152,7 +164,7 @@ void link::run() {
 }
 
 result<link_session_ptr> link::connect_and_greet() {
-  auto socket = connect_socket(address_, connect_timeout);
+  auto socket = connect();
   if (!socket) return socket.failure();
   auto node = hand_over(*socket);
   if (!node) return node.failure();
@@ -184,6 +196,26 @@ result<link_session_ptr> link::connect_and_greet() {
   session_ = session;
   trouble_ = {};
   return link_session_ptr(session);
+}
+
+result<int> link::connect() {
+  auto socket = connect_socket(address_, connect_timeout);
+  if (!socket || !security_) return socket;
+  auto secure = gate::tunnel::open(*socket, *security_);
+  if (!secure) return secure.failure();
+  tunnel_ = std::move(*secure);
+  return tunnel_->take_socket();
+}
+
+error link::explain(const error& failure) const {
+  if (failure.code != errc::unavailable) return failure;
+  if (tunnel_) {
+    const std::string why = tunnel_->ended_by_peer();
+    return why.empty() ? failure : error{errc::unavailable, "the node ended the TLS connection: " + why, {}};
+  }
+  const bool is_hung_up = failure.message.find("disconnect_during_handshake") != std::string::npos;
+  if (!is_hung_up) return failure;
+  return {failure.code, failure.message + "; does the node speak TLS? Then client.tls_certificate must be set", {}};
 }
 
 result<caf::strong_actor_ptr> link::hand_over(int socket) {
@@ -243,11 +275,15 @@ error link::watch(const link_session& session) {
 }
 
 void link::close_socket() {
-  std::lock_guard lock(mutex_);
-  if (socket_ < 0) return;
-  ::shutdown(socket_, SHUT_RDWR);
-  ::close(socket_);
-  socket_ = -1;
+  {
+    std::lock_guard lock(mutex_);
+    if (socket_ >= 0) {
+      ::shutdown(socket_, SHUT_RDWR);
+      ::close(socket_);
+      socket_ = -1;
+    }
+  }
+  tunnel_.reset();
 }
 
 }  // namespace hive

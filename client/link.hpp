@@ -12,6 +12,7 @@
 #include "actors/interfaces.hpp"
 #include "client/port.hpp"
 #include "config/config.hpp"
+#include "gate/tunnel.hpp"
 
 namespace hive {
 
@@ -38,9 +39,11 @@ class link_observer {
 /// lost. All clients and workers of a process with the same endpoint share it. Thread-safe.
 class link {
  public:
-  static result<std::shared_ptr<link>> open(const std::string& endpoint);
+  /// Of the settings: endpoint and tls_*. What shares both shares a link.
+  static result<std::shared_ptr<link>> open(const config::client_config& settings);
 
-  link(std::shared_ptr<runtime> shared, config::endpoint address);
+  /// `security`: how to make a TLS connection; none for a plain one.
+  link(std::shared_ptr<runtime> shared, config::endpoint address, std::optional<gate::tunnel::options> security);
   ~link();
   link(const link&) = delete;
   link& operator=(const link&) = delete;
@@ -65,6 +68,10 @@ class link {
   void run();
   result<link_session_ptr> connect_and_greet();
   result<caf::strong_actor_ptr> hand_over(int socket);
+  /// A plain socket for BASP: connected to the node, or to our end of a TLS connection to it.
+  result<int> connect();
+  /// A node that refuses our certificate, or wants one, only says so by ending the connection.
+  [[nodiscard]] error explain(const error& failure) const;
   /// Blocks while the connection is good; answers why it ended.
   error watch(const link_session& session);
   /// A request of this thread; interrupted by stop and by a lost connection.
@@ -76,6 +83,8 @@ class link {
 
   std::shared_ptr<runtime> runtime_;
   config::endpoint address_;
+  std::optional<gate::tunnel::options> security_;
+  std::unique_ptr<gate::tunnel> tunnel_;  // used by the link's thread only
   port port_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -9,7 +9,7 @@ set(hive_package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/hive)
 set(hive_header_folder ${CMAKE_INSTALL_INCLUDEDIR}/hive)
 
 set(sdk_targets)
-foreach(name IN ITEMS proto base config messages client)
+foreach(name IN ITEMS proto base config gate messages client)
   if(TARGET hive_${name})
     list(APPEND sdk_targets hive_${name})
   endif()
@@ -20,7 +20,7 @@ install(EXPORT hive NAMESPACE hive:: FILE hiveTargets.cmake DESTINATION ${hive_p
 install(DIRECTORY ${PROJECT_BINARY_DIR}/proto/generated/hive DESTINATION ${hive_header_folder} COMPONENT sdk
         FILES_MATCHING PATTERN *.pb.h)
 install(DIRECTORY proto/hive DESTINATION ${CMAKE_INSTALL_DATADIR}/hive/proto COMPONENT sdk FILES_MATCHING PATTERN *.proto)
-install(DIRECTORY base config client DESTINATION ${hive_header_folder} COMPONENT sdk FILES_MATCHING PATTERN *.hpp)
+install(DIRECTORY base config gate client DESTINATION ${hive_header_folder} COMPONENT sdk FILES_MATCHING PATTERN *.hpp)
 # Of actors/ only what goes over the wire; the server's actors stay inside.
 install(FILES actors/interfaces.hpp actors/protobuf_inspect.hpp actors/message_types.hpp actors/system_config.hpp
         DESTINATION ${hive_header_folder}/actors COMPONENT sdk)

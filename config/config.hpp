@@ -31,10 +31,21 @@ struct log_config {
 struct node_config {
   struct {
     std::string data_dir = "hive-data";
-    std::string listen = "127.0.0.1:7117";          // clients and workers; loopback only for now
+    std::string listen = "127.0.0.1:7117";          // clients and workers; beyond loopback only with tls
     std::string metrics_listen = "127.0.0.1:7118";  // "" turns it off
     std::uint32_t scheduler_threads = 2;            // 2..4
   } node;
+  /// All three files or none. With them node.listen speaks TLS only.
+  struct {
+    std::string certificate;
+    std::string key;
+    std::string authority;
+    std::uint32_t connections_max = 1'024;
+    std::int64_t handshake_ms = 5'000;
+    std::int64_t idle_ms = 10'000;
+
+    [[nodiscard]] bool is_on() const { return !certificate.empty(); }
+  } tls;
   log_config log;
   struct {
     std::uint64_t map_bytes_max = 64ULL << 30;
@@ -83,6 +94,11 @@ struct client_config {
   std::int64_t total_timeout_ms = 60'000;    // of a call with its retries
   std::uint32_t inflight_max = 1000;         // calls in flight; more wait
   bool is_coalescing = true;
+  /// All three files or none. With them the node must speak TLS.
+  std::string tls_certificate;
+  std::string tls_key;
+  std::string tls_authority;
+  std::string tls_server_name;  // that the node's certificate must be for; empty: the host of endpoint
   log_config log{.level = "warn", .components = {}, .format = "text", .file = {}};
 };
 

@@ -37,6 +37,8 @@ std::string as_comment(const std::string& text) {
 
 std::string section_title(const std::string& section) {
   if (section == "node") return "The node itself.";
+  if (section == "tls")
+    return "TLS of node.listen: off until the three files are named. docs/operations.md makes them in minutes.";
   if (section == "log") return "The node's log.";
   if (section == "storage") return "The database.";
   if (section == "ledger") return "The single writer: how commands are gathered into commits.";

@@ -28,11 +28,7 @@ result<void> check_not_empty(const std::string& text, const std::string& name) {
 result<void> check_listen(const std::string& text, const std::string& name) {
   const result<endpoint> address = parse_endpoint(text, name);
   if (!address) return address.failure();
-  if (is_loopback(address->host)) return {};
-  return error{errc::invalid_argument,
-               name + " must be a loopback address (127.0.0.0/8, [::1] or localhost), found \"" + text +
-                   "\": TLS links are not built yet, and a plain one must not leave the machine",
-               name};
+  return {};
 }
 
 result<void> check_metrics_listen(const std::string& text, const std::string& name) {
@@ -94,11 +90,33 @@ std::vector<setting> node_section(node_config& config) {
        "a path"},
       {"node", "listen", &node.listen,
        "Address for clients and workers; port 0 takes a free one, written to ports.json in the data folder.", 0, 0,
-       check_listen, "HOST:PORT on loopback (TLS links are not built yet)"},
+       check_listen, "HOST:PORT; beyond loopback only with the files of [tls]"},
       {"node", "metrics_listen", &node.metrics_listen,
        "Address of the Prometheus endpoint: plain HTTP, readable by anyone who reaches it; empty: none.", 0, 0,
        check_metrics_listen, "HOST:PORT or empty"},
       {"node", "scheduler_threads", &node.scheduler_threads, "Threads that run actors.", 2, 4},
+  };
+}
+
+std::vector<setting> tls_section(node_config& config) {
+  auto& tls = config.tls;
+  return {
+      {"tls", "certificate", &tls.certificate,
+       "PEM file with the node's certificate; with it node.listen speaks TLS only, and clients need certificates too. "
+       "A file that "
+       "is replaced is used for new connections within seconds.",
+       0, 0, nullptr, "a path; empty: no TLS"},
+      {"tls", "key", &tls.key, "PEM file with its private key, without a pass phrase; nobody else should read it.", 0,
+       0, nullptr, "a path"},
+      {"tls", "authority", &tls.authority,
+       "PEM file with the certificate of the authority that issued the node's and all clients' certificates; may hold "
+       "several.",
+       0, 0, nullptr, "a path"},
+      {"tls", "connections_max", &tls.connections_max, "Most connections at once; more are refused.", 1, 100'000},
+      {"tls", "handshake_ms", &tls.handshake_ms, "A connection that has not finished its handshake by then is closed.",
+       100, 60 * second_ms},
+      {"tls", "idle_ms", &tls.idle_ms,
+       "A connection from which nothing comes for so long, not even a heartbeat, is closed.", 2 * second_ms, hour_ms},
   };
 }
 
@@ -183,10 +201,49 @@ std::uint64_t value_of(const setting& entry) {
   return static_cast<std::uint64_t>(**std::get_if<std::int64_t*>(&entry.field));  // no setting has a minimum below 0
 }
 
+const std::string* text_named(const std::vector<setting>& settings, const std::string& name) {
+  const setting* const entry = entry_named(settings, name);
+  return entry == nullptr ? nullptr : *std::get_if<std::string*>(&entry->field);
+}
+
+/// Half of TLS would be none, or a node that nobody can reach.
+result<void> check_tls_files(const std::vector<setting>& settings, const std::string& prefix) {
+  const std::vector<std::string> names{prefix + "certificate", prefix + "key", prefix + "authority"};
+  std::string given;
+  std::string missing;
+  for (const std::string& name : names) {
+    const std::string* const path = text_named(settings, name);
+    if (path == nullptr) return {};
+    (path->empty() ? missing : given) = name;
+  }
+  if (given.empty() || missing.empty()) return {};
+  return error{errc::invalid_argument,
+               missing + " is missing: TLS needs " + quoted_list(names) + ", and " + given + " is set (" +
+                   entry_named(settings, given)->origin + ")",
+               missing};
+}
+
+/// A plain link must not leave the machine.
+result<void> check_reach(const std::vector<setting>& settings) {
+  const setting* const listen = entry_named(settings, "node.listen");
+  if (listen == nullptr) return {};
+  const std::string& text = **std::get_if<std::string*>(&listen->field);
+  const result<endpoint> address = parse_endpoint(text, "node.listen");
+  if (!address || is_loopback(address->host) || !text_named(settings, "tls.certificate")->empty()) return {};
+  return error{
+      errc::invalid_argument,
+      "node.listen = \"" + text + "\" (" + listen->origin +
+          ") is not a loopback address (127.0.0.0/8, [::1] or localhost), and beyond loopback a node speaks TLS "
+          "only. To turn it on: hivectl tls init CLUSTER, hivectl tls issue node NAME --host HOST, then set "
+          "tls.certificate, tls.key and tls.authority (docs/operations.md)",
+      "node.listen"};
+}
+
 }  // namespace
 
 std::vector<setting> settings_of(node_config& config) {
   std::vector<setting> all = node_section(config);
+  add(all, tls_section(config));
   add(all, log_settings(config.log, "log", ""));
   add(all, storage_sections(config));
   add(all, work_sections(config));
@@ -203,6 +260,15 @@ std::vector<setting> settings_of(client_config& config) {
       {"client", "total_timeout_ms", &config.total_timeout_ms, "Longest time of a call with its retries.", 10, day_ms},
       {"client", "inflight_max", &config.inflight_max, "Calls in flight; more wait their turn.", 1, 100'000},
       {"client", "is_coalescing", &config.is_coalescing, "Sends calls that are in flight together as one message."},
+      {"client", "tls_certificate", &config.tls_certificate,
+       "PEM file with this program's certificate; with it the node must speak TLS.", 0, 0, nullptr,
+       "a path; empty: no TLS"},
+      {"client", "tls_key", &config.tls_key, "PEM file with its private key.", 0, 0, nullptr, "a path"},
+      {"client", "tls_authority", &config.tls_authority,
+       "PEM file with the certificate of the authority that issued the node's certificate.", 0, 0, nullptr, "a path"},
+      {"client", "tls_server_name", &config.tls_server_name,
+       "Host name or address that the node's certificate must be for; empty: the host of the endpoint.", 0, 0, nullptr,
+       "a name"},
   };
   add(all, log_settings(config.log, "client", "log_"));
   return all;
@@ -286,7 +352,10 @@ result<void> check_together(const std::vector<setting>& settings) {
                      toml_value(*high) + " (" + high->origin + ")",
                  lower};
   }
-  return {};
+  for (const std::string prefix : {"tls.", "client.tls_"}) {
+    if (auto done = check_tls_files(settings, prefix); !done) return done;
+  }
+  return check_reach(settings);
 }
 
 }  // namespace hive::config

@@ -22,6 +22,7 @@ inline constexpr const char* type = "type";        // task type
 inline constexpr const char* state = "state";      // of a task, worker, plan or slot
 inline constexpr const char* actor = "actor";      // task_manager, ledger, ...
 inline constexpr const char* code = "code";        // hive::errc by name
+inline constexpr const char* reason = "reason";    // gate::refusal by name
 inline constexpr const char* version = "version";  // of hive
 }  // namespace label
 
@@ -55,6 +56,12 @@ inline constexpr metric subscriber_lag{"hive_event_subscriber_lag_events",
 inline constexpr metric subscribers{"hive_event_subscribers", "Subscribers of the event log."};
 inline constexpr metric subscribers_dropped{"hive_event_subscribers_dropped_total",
                                             "Subscribers dropped for being too slow."};
+// The TLS gate.
+inline constexpr metric gate_joined{"hive_gate_joined_total", "Connections that the TLS gate has let in."};
+inline constexpr metric gate_refused{"hive_gate_refused_total",
+                                     "Connections that the TLS gate ended and messages that it took out, by reason."};
+inline constexpr metric gate_connections{"hive_gate_connections",
+                                         "Open connections of the TLS gate: joined, or still in their handshake."};
 // Gauges that are read at a scrape.
 inline constexpr metric tasks{"hive_tasks", "Tasks by type and state."};
 inline constexpr metric workers{"hive_workers", "Workers by state."};

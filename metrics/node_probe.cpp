@@ -124,6 +124,13 @@ struct node_probe::state {
                                        .Register(*registry);
   actor_metrics<Gauge> mailboxes =
       prometheus::BuildGauge().Name(names::mailbox_depth.name).Help(names::mailbox_depth.help).Register(*registry);
+  Counter& gate_joined = counter(*registry, names::gate_joined);
+  prometheus::Family<Counter>& gate_refused =
+      prometheus::BuildCounter().Name(names::gate_refused.name).Help(names::gate_refused.help).Register(*registry);
+  prometheus::Family<Gauge>& gate_connections = prometheus::BuildGauge()
+                                                    .Name(names::gate_connections.name)
+                                                    .Help(names::gate_connections.help)
+                                                    .Register(*registry);
   std::shared_ptr<scrape_gauges> gauges = std::make_shared<scrape_gauges>(types, scrape_failures);
   std::mutex serving;
   std::unique_ptr<prometheus::Exposer> exposer;  // last: it stops before what it serves goes
@@ -201,6 +208,17 @@ void node_probe::subscriber_lag(std::uint64_t subscribers, std::uint64_t lag_eve
 }
 
 void node_probe::subscriber_dropped() { state_->subscribers_dropped.Increment(); }
+
+void node_probe::gate_joined() { state_->gate_joined.Increment(); }
+
+void node_probe::gate_refused(const std::string& reason) {
+  state_->gate_refused.Add({{names::label::reason, reason}}).Increment();
+}
+
+void node_probe::gate_connections(std::size_t joined, std::size_t pending) {
+  state_->gate_connections.Add({{names::label::state, "joined"}}).Set(static_cast<double>(joined));
+  state_->gate_connections.Add({{names::label::state, "pending"}}).Set(static_cast<double>(pending));
+}
 
 void node_probe::on_scrape(std::function<snapshot()> collect) { state_->gauges->ask(std::move(collect)); }
 

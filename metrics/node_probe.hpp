@@ -41,6 +41,10 @@ class node_probe {
   void mailbox_depth(std::string_view actor, std::size_t depth);
   void subscriber_lag(std::uint64_t subscribers, std::uint64_t lag_events_max);
   void subscriber_dropped();
+  /// The TLS gate. `reason` is one of its enum.
+  void gate_joined();
+  void gate_refused(const std::string& reason);
+  void gate_connections(std::size_t joined, std::size_t pending);
 
   /// Gauges that are read when somebody scrapes.
   struct snapshot {

@@ -15,13 +15,13 @@
 #include <spdlog/spdlog.h>
 #include <CLI/CLI.hpp>
 #include <caf/actor_system.hpp>
-#include <caf/io/middleman.hpp>
 #include <nlohmann/json.hpp>
 
 #include "actors/message_types.hpp"
 #include "actors/node.hpp"
 #include "actors/node_runtime.hpp"
 #include "actors/system_config.hpp"
+#include "apps/hived/listener.hpp"
 #include "apps/hived/notify.hpp"
 #include "config/config.hpp"
 #include "config/logging.hpp"
@@ -42,11 +42,14 @@ constexpr const char* help_footer = R"(Examples:
   hived --data-dir /var/lib/hive --config /etc/hive/hive.toml
   hived --listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0
                                               free ports; DATA_DIR/ports.json says which
+  hived --listen 0.0.0.0:7117 --set tls.certificate=node1.crt --set tls.key=node1.key --set tls.authority=authority.crt
+                                              for other machines, with TLS; hivectl tls --help makes the files
   hived --set ledger.batch_commands_max=1024 --print-config
                                               shows the configuration in force and ends
 
 Settings come from, in this order: defaults, the file, the environment (HIVE_SECTION_NAME), the command line.
 Signals: SIGTERM and SIGINT stop in good order within 5 s; a second one ends at once (nothing acknowledged is lost).
+With TLS, SIGHUP reads the certificate files anew; a change of them is also noticed without it.
 Exit codes: 0 stopped in good order; 2 usage; 10 + error code otherwise (11 invalid argument, 12 not found,
 14 failed precondition, 16 unavailable, 20 data loss, 21 internal).)";
 
@@ -128,12 +131,13 @@ result<void> write_ports(const std::filesystem::path& folder, std::uint16_t clie
   return {};
 }
 
-/// Blocks the signals that end the node, for this thread and all that it starts.
-sigset_t block_signals() {
+/// Blocks the signals that end the node, and SIGHUP if it means something, for this thread and all that it starts.
+sigset_t block_signals(bool is_hangup_reload) {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  if (is_hangup_reload) sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   return signals;
@@ -173,10 +177,18 @@ void collect_on_scrape(metrics::node_probe& probe, const service_context_ptr& co
   });
 }
 
+/// The signal that ends the node. SIGHUP (only with TLS) does not.
+int wait_for_end(const sigset_t& signals, listener& clients) {
+  for (;;) {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    if (signal != SIGHUP) return signal;
+    clients.reload();
+  }
+}
+
 /// Serves until a signal comes.
 result<void> serve(const config::node_config& settings, persistence::store& store, const sigset_t& signals) {
-  const auto clients = parse_loopback(settings.node.listen, "node.listen");
-  if (!clients) return clients.failure();
   metrics::node_probe probe(HIVE_VERSION);
   const auto context = make_context(settings, store, probe);
   system_config caf_settings(settings.node.scheduler_threads);
@@ -197,26 +209,21 @@ result<void> serve(const config::node_config& settings, persistence::store& stor
     metrics_port = *bound;
     metrics_address = address->host + ":" + std::to_string(metrics_port);
   }
-  const auto port = system.middleman().publish((*runtime)->front(), clients->port, clients->host.c_str(), true);
-  result<void> done;
-  if (!port) {
-    done =
-        error{errc::unavailable,
-              "cannot listen on " + settings.node.listen + ": the port is in use, or may not be taken", "node.listen"};
-  } else {
-    done = write_ports(settings.node.data_dir, *port, metrics_port);
-  }
+  auto clients = listener::open(system, **runtime, settings, context->limits, probe);
+  const auto done =
+      clients ? write_ports(settings.node.data_dir, (*clients)->port(), metrics_port) : result<void>(clients.failure());
   if (done) {
-    config::logger("node")->info("serving clients={}:{} metrics={} data_dir={} version={}", clients->host, *port,
-                                 metrics_address, settings.node.data_dir, HIVE_VERSION);
+    const auto listens = config::parse_endpoint(settings.node.listen, "node.listen");
+    config::logger("node")->info("serving clients={}:{} tls={} metrics={} data_dir={} version={}", listens->host,
+                                 (*clients)->port(), (*clients)->is_tls() ? "on" : "off", metrics_address,
+                                 settings.node.data_dir, HIVE_VERSION);
     notify_service_manager("READY=1");
-    int signal = 0;
-    sigwait(&signals, &signal);
+    const int signal = wait_for_end(signals, **clients);
     let_signals_kill(signals);
     notify_service_manager("STOPPING=1");
     config::logger("node")->info("stopping signal={}", signal);
   }
-  if (port) system.middleman().unpublish((*runtime)->front(), *port);
+  if (clients) (*clients)->close();
   {
     // The exporter's threads take up to 2 s to end.
     const std::jthread exporter_end([&probe] { probe.stop_serving(); });
@@ -238,7 +245,8 @@ result<options> parse_arguments(int argc, char** argv, std::optional<int>& exit_
   std::vector<std::string> settings;
   app.add_option("--config", parsed.config_file, "hive.toml to read")->type_name("FILE");
   app.add_option("--data-dir", data_dir, "folder of the store and of ports.json; created if missing")->type_name("DIR");
-  app.add_option("--listen", listen, "address for clients and workers, loopback only; port 0 takes a free one")
+  app.add_option("--listen", listen,
+                 "address for clients and workers, beyond loopback only with TLS; port 0 takes a free one")
       ->type_name("HOST:PORT");
   auto* metrics_option =
       app.add_option("--metrics-listen", metrics_listen, "address of the Prometheus endpoint; \"\" turns it off")
@@ -282,8 +290,7 @@ int run(int argc, char** argv) {
     std::cout << config::print_node_config(*settings);
     return 0;
   }
-  if (auto address = parse_loopback(settings->node.listen, "node.listen"); !address) return fail(address.failure());
-  const sigset_t signals = block_signals();
+  const sigset_t signals = block_signals(settings->tls.is_on());
   if (auto logging = config::configure_logging(settings->log); !logging) return fail(logging.failure());
   persistence::store_options storage;
   storage.folder = settings->node.data_dir;

@@ -97,6 +97,9 @@ TEST_CASE("every metric of names.hpp stands in the text") {
                            names::subscribers,
                            names::tasks,
                            names::subscribers_dropped,
+                           names::gate_joined,
+                           names::gate_refused,
+                           names::gate_connections,
                            names::workers,
                            names::slots,
                            names::plans,
@@ -124,6 +127,10 @@ TEST_CASE("every metric of names.hpp stands in the text") {
   CHECK(has_line(text, R"(hive_event_subscribers 3)"));
   CHECK(has_line(text, R"(hive_event_subscriber_lag_events 250)"));
   CHECK(has_line(text, R"(hive_event_subscribers_dropped_total 1)"));
+  CHECK(has_line(text, R"(hive_gate_joined_total 1)"));
+  CHECK(has_line(text, R"(hive_gate_refused_total{reason="no_certificate"} 2)"));
+  CHECK(has_line(text, R"(hive_gate_connections{state="joined"} 3)"));
+  CHECK(has_line(text, R"(hive_gate_connections{state="pending"} 40)"));
   CHECK(has_line(text, R"(hive_tasks{state="queued",type="resize"} 5)"));
   CHECK(has_line(text, R"(hive_plans{state="running"} 2)"));
   CHECK(has_line(text, R"(hive_workers{state="lost"} 1)"));

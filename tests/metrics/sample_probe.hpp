@@ -32,6 +32,10 @@ inline void fill_every_metric(node_probe& probe) {
   probe.mailbox_depth("ledger", 12);
   probe.subscriber_lag(3, 250);
   probe.subscriber_dropped();
+  probe.gate_joined();
+  probe.gate_refused("no_certificate");
+  probe.gate_refused("no_certificate");
+  probe.gate_connections(3, 40);
   probe.on_scrape([] {
     node_probe::snapshot seen;
     auto* counts = seen.status.add_tasks();
