@@ -219,6 +219,19 @@ result<std::string> cluster_of_authority(const std::string& certificate_pem) {
   return std::string(text.data());
 }
 
+std::vector<std::string> split_certificates(const std::string& pem) {
+  static constexpr std::string_view begin = "-----BEGIN CERTIFICATE-----";
+  static constexpr std::string_view end = "-----END CERTIFICATE-----";
+  std::vector<std::string> found;
+  for (std::size_t from = pem.find(begin); from != std::string::npos; from = pem.find(begin, from)) {
+    const std::size_t last = pem.find(end, from);
+    if (last == std::string::npos) break;
+    found.push_back(pem.substr(from, last + end.size() - from) + "\n");
+    from = last;
+  }
+  return found;
+}
+
 result<key_pair> issue_certificate(const key_pair& authority, const certificate_request& request) {
   const auto cluster = cluster_of_authority(authority.certificate);
   if (!cluster) return cluster.failure();

@@ -31,6 +31,9 @@ result<key_pair> make_authority(const std::string& cluster, const validity& when
 /// The cluster that an authority was made for.
 result<std::string> cluster_of_authority(const std::string& certificate_pem);
 
+/// The certificates of a PEM text, each as its own, in order; anything else is left out.
+std::vector<std::string> split_certificates(const std::string& pem);
+
 struct certificate_request {
   std::string name;
   role_set roles;

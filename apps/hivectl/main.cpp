@@ -17,7 +17,8 @@ constexpr const char* footer =
     "  hivectl plan submit --watch plan.yaml                 run a graph of tasks\n"
     "  hivectl task explain ID                               why does it not run?\n"
     "\n"
-    "Environment: HIVE_ENDPOINT (as --endpoint), HIVE_CONFIG (a hive.toml), NO_COLOR.\n"
+    "Environment: HIVE_ENDPOINT (as --endpoint), HIVE_CONFIG (a hive.toml), NO_COLOR; for a node with TLS\n"
+    "HIVE_CLIENT_TLS_CERTIFICATE, HIVE_CLIENT_TLS_KEY, HIVE_CLIENT_TLS_AUTHORITY.\n"
     "\n"
     "Exit status: 0 done; 2 wrong usage; 3 what was waited for did not complete; 11 invalid_argument; 12 not_found;\n"
     "13 already_exists; 14 failed_precondition; 15 resource_exhausted; 16 unavailable; 17 not_leader;\n"
@@ -93,6 +94,7 @@ int run(int argc, char** argv) {
   hive::hivectl::add_worker_commands(app, context);
   hive::hivectl::add_event_commands(app, context);
   hive::hivectl::add_node_commands(app, context, HIVE_VERSION);
+  hive::hivectl::add_tls_commands(app, context);
   hive::hivectl::add_completion_command(app, context);
 
   set_footers(app);

@@ -18,6 +18,8 @@ std::string next_step(errc code, const std::string& endpoint) {
       return "is hived running at " + endpoint +
              "? Point to it with --endpoint HOST:PORT or HIVE_ENDPOINT "
              "(hived writes its port to DATA_DIR/ports.json)";
+    case errc::permission_denied:
+      return "which roles does the certificate have? See hivectl tls show, and docs/operations.md";
     case errc::not_found:
       return "see what there is: hivectl task list, hivectl plan list, hivectl worker list";
     case errc::deadline_exceeded:

@@ -1,0 +1,288 @@
+#include <unistd.h>
+
+#include <array>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "apps/hivectl/pem_folder.hpp"
+#include "apps/hivectl/session.hpp"
+#include "gate/identity.hpp"
+
+namespace hive::hivectl {
+namespace {
+
+constexpr std::int64_t day_s = 86'400;
+
+struct tls_arguments {
+  std::string folder = "hive-tls";
+  std::string cluster;
+  std::string roles;
+  std::string name;
+  std::vector<std::string> names;
+  std::vector<std::string> hosts;
+  std::int64_t days = 365;
+  std::int64_t authority_days = 3'650;
+  bool is_authority = false;
+  bool is_finish = false;
+};
+
+std::string date_of(std::int64_t unix_s) { return iso_time(unix_s * 1'000).substr(0, 10); }
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const auto& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+/// Local names and addresses: a node that is tried out on one machine needs no --host.
+std::vector<std::string> default_hosts() {
+  std::vector<std::string> hosts{"localhost", "127.0.0.1", "::1"};
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) == 0 && name[0] != '\0') hosts.insert(hosts.begin(), name.data());
+  return hosts;
+}
+
+result<gate::role_set> parse_roles(const std::string& text) {
+  gate::role_set roles;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t comma = std::min(text.find(',', at), text.size());
+    const auto one = gate::parse_role(text.substr(at, comma - at));
+    if (one.is_empty())
+      return error{errc::invalid_argument, "\"" + text.substr(at, comma - at) + "\" is no role: node, worker, client",
+                   "ROLE"};
+    roles = roles | one;
+    at = comma + 1;
+  }
+  return roles;
+}
+
+nlohmann::json describe(const pem_folder& folder, const gate::certificate_facts& facts) {
+  return {{"name", facts.name},
+          {"cluster", facts.cluster},
+          {"roles", gate::to_string(facts.roles)},
+          {"hosts", facts.hosts},
+          {"valid_until", iso_time(facts.when.until_unix_s * 1'000)},
+          {"certificate", folder.certificate_path(facts.name).string()},
+          {"key", folder.key_path(facts.name).string()}};
+}
+
+/// How to use a certificate, in the form of what uses it.
+void tell_use(const session& context, const pem_folder& folder, const gate::certificate_facts& facts) {
+  const auto certificate = std::filesystem::absolute(folder.certificate_path(facts.name)).string();
+  const auto key = std::filesystem::absolute(folder.key_path(facts.name)).string();
+  const auto authority = std::filesystem::absolute(folder.certificate_path(authority_name)).string();
+  context.out.print_line("");
+  if (facts.roles.has_any_of(gate::role::node)) {
+    context.out.print_line("next: copy the three files to the node and put into its hive.toml:");
+    context.out.print_line("  [node]\n  listen = \"0.0.0.0:7117\"");
+    context.out.print_line("  [tls]\n  certificate = \"" + certificate + "\"\n  key = \"" + key +
+                           "\"\n  authority = \"" + authority + "\"");
+  } else {
+    context.out.print_line("next: copy the three files to where it runs and set there (or in [client] of hive.toml):");
+    context.out.print_line("  export HIVE_CLIENT_TLS_CERTIFICATE=" + certificate);
+    context.out.print_line("  export HIVE_CLIENT_TLS_KEY=" + key);
+    context.out.print_line("  export HIVE_CLIENT_TLS_AUTHORITY=" + authority);
+    context.out.print_line("  export HIVE_ENDPOINT=HOST:7117");
+  }
+}
+
+int tell_certificate(const session& context, const pem_folder& folder, const std::string& pem, bool is_new) {
+  const auto facts = gate::read_certificate(pem);
+  if (!facts) return fail(context, facts.failure());
+  if (!context.out.is_table()) {
+    std::cout << describe(folder, *facts).dump(2) << "\n";
+    return 0;
+  }
+  context.out.print_fields({{"certificate", folder.certificate_path(facts->name).string()},
+                            {"key", folder.key_path(facts->name).string()},
+                            {"for", gate::to_string(facts->roles) + " " + facts->name + " of " + facts->cluster},
+                            {"hosts", joined(facts->hosts)},
+                            {"valid until", date_of(facts->when.until_unix_s)}});
+  if (is_new) tell_use(context, folder, *facts);
+  return 0;
+}
+
+int init(const session& context, const tls_arguments& told) {
+  const pem_folder folder(told.folder);
+  auto made = gate::make_authority(told.cluster, gate::valid_for_days(told.authority_days));
+  if (!made) return fail(context, made.failure());
+  if (auto done = folder.make(); !done) return fail(context, done.failure());
+  if (auto done = folder.add(authority_name, *made); !done) return fail(context, done.failure());
+  if (!context.out.is_table()) {
+    std::cout << nlohmann::json{{"cluster", told.cluster},
+                                {"certificate", folder.certificate_path(authority_name).string()},
+                                {"key", folder.key_path(authority_name).string()}}
+                     .dump(2)
+              << "\n";
+    return 0;
+  }
+  context.out.print_fields({{"authority", folder.certificate_path(authority_name).string()},
+                            {"key", folder.key_path(authority_name).string() + "  (keep it offline: whoever has it can "
+                                                                               "make any certificate)"},
+                            {"cluster", told.cluster},
+                            {"valid for", std::to_string(told.authority_days) + " days"}});
+  context.out.print_line("");
+  context.out.print_line(
+      "next:\n  hivectl tls issue node n1 --host HOST_OR_ADDRESS_OF_N1\n"
+      "  hivectl tls issue worker w1\n  hivectl tls issue client me");
+  return 0;
+}
+
+int issue(const session& context, const tls_arguments& told) {
+  const pem_folder folder(told.folder);
+  const auto roles = parse_roles(told.roles);
+  if (!roles) return fail(context, roles.failure());
+  if (told.name == authority_name)
+    return fail(context, {errc::invalid_argument, "\"authority\" is the name of the authority's own files", "NAME"});
+  const auto authority = folder.read(authority_name);
+  if (!authority) return fail(context, authority.failure());
+  gate::certificate_request request{told.name, *roles, told.hosts, gate::valid_for_days(told.days)};
+  if (request.hosts.empty() && roles->has_any_of(gate::role::node)) request.hosts = default_hosts();
+  const auto issued = gate::issue_certificate(*authority, request);
+  if (!issued) return fail(context, issued.failure());
+  if (auto done = folder.add(told.name, *issued); !done) return fail(context, done.failure());
+  return tell_certificate(context, folder, issued->certificate, true);
+}
+
+result<void> renew(const pem_folder& folder, const gate::key_pair& authority, const std::string& name,
+                   std::int64_t days) {
+  const auto old = folder.read_certificate(name);
+  if (!old) return old.failure();
+  const auto facts = gate::read_certificate(*old);
+  if (!facts)
+    return error{errc::invalid_argument, folder.certificate_path(name).string() + ": " + facts.failure().message, {}};
+  const auto issued =
+      gate::issue_certificate(authority, {facts->name, facts->roles, facts->hosts, gate::valid_for_days(days)});
+  if (!issued) return issued.failure();
+  return folder.replace(name, *issued);
+}
+
+int rotate(const session& context, const tls_arguments& told) {
+  const pem_folder folder(told.folder);
+  const auto authority = folder.read(authority_name);
+  if (!authority) return fail(context, authority.failure());
+  const auto names = told.names.empty() ? folder.names() : told.names;
+  for (const std::string& name : names) {
+    if (auto done = renew(folder, *authority, name, told.days); !done) return fail(context, done.failure());
+    const auto pem = folder.read_certificate(name);
+    if (const int status = pem ? tell_certificate(context, folder, *pem, false) : fail(context, pem.failure());
+        status != 0)
+      return status;
+  }
+  if (context.out.is_table())
+    context.out.print_line(names.empty()
+                               ? "there is no certificate to renew"
+                               : "next: copy the new files over the old ones; nodes notice within seconds, clients "
+                                 "at their next connection");
+  return 0;
+}
+
+/// Until --finish both authorities are trusted, so that certificates can be exchanged one by one.
+int rotate_authority(const session& context, const tls_arguments& told) {
+  const pem_folder folder(told.folder);
+  const auto old = folder.read(authority_name);
+  if (!old) return fail(context, old.failure());
+  const auto certificates = gate::split_certificates(old->certificate);
+  if (told.is_finish) {
+    if (auto done = folder.replace_certificate(authority_name, certificates.front()); !done)
+      return fail(context, done.failure());
+    if (context.out.is_table())
+      context.out.print_line(
+          "next: copy authority.crt everywhere again; certificates of the old authority end to work");
+    return 0;
+  }
+  if (certificates.size() > 1)
+    return fail(context, {errc::failed_precondition,
+                          "the last change of the authority is not finished: hivectl tls rotate --authority --finish",
+                          {}});
+  const auto cluster = gate::cluster_of_authority(old->certificate);
+  if (!cluster) return fail(context, cluster.failure());
+  auto made = gate::make_authority(*cluster, gate::valid_for_days(told.authority_days));
+  if (!made) return fail(context, made.failure());
+  made->certificate += old->certificate;
+  if (auto done = folder.replace(authority_name, *made); !done) return fail(context, done.failure());
+  if (context.out.is_table())
+    context.out.print_line(
+        "authority.crt now holds the new and the old authority. next:\n"
+        "  1. copy authority.crt to all nodes, workers and clients\n"
+        "  2. hivectl tls rotate, and copy the new certificates to all of them\n"
+        "  3. hivectl tls rotate --authority --finish, and copy authority.crt again");
+  return 0;
+}
+
+int show(const session& context, const tls_arguments& told) {
+  const pem_folder folder(told.folder);
+  const auto authority = folder.read_certificate(authority_name);
+  if (!authority) return fail(context, authority.failure());
+  const std::int64_t now_s = now_unix_ms() / 1'000;
+  table rows{{"NAME", "ROLES", "HOSTS", "VALID UNTIL", "DAYS LEFT"}, {}};
+  auto list = nlohmann::json::array();
+  for (const std::string& name : folder.names()) {
+    const auto pem = folder.read_certificate(name);
+    const auto facts = pem ? gate::read_certificate(*pem) : result<gate::certificate_facts>(pem.failure());
+    if (!facts) return fail(context, {facts.failure().code, name + ".crt: " + facts.failure().message, {}});
+    list.push_back(describe(folder, *facts));
+    rows.rows.push_back({facts->name, gate::to_string(facts->roles), joined(facts->hosts),
+                         date_of(facts->when.until_unix_s),
+                         std::to_string((facts->when.until_unix_s - now_s) / day_s)});
+  }
+  if (context.out.is_table()) {
+    context.out.print(rows);
+  } else {
+    std::cout << list.dump(2) << "\n";
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_tls_commands(CLI::App& app, session& context) {
+  const auto told = std::make_shared<tls_arguments>();
+  auto* tls =
+      app.add_subcommand("tls", "Make certificates: a private authority, and nodes, workers and clients of it.");
+  tls->require_subcommand(1);
+  tls->footer(
+      "Begin with:\n"
+      "  hivectl tls init demo                                  an authority for the cluster \"demo\"\n"
+      "  hivectl tls issue node n1 --host n1.example.org        for hived; clients connect to that name\n"
+      "  hivectl tls issue worker w1                            for hive-worker\n"
+      "  hivectl tls issue client me                            for hivectl and the SDK\n"
+      "No command of this group talks to a node. docs/operations.md leads through it.");
+  const auto add = [&](const std::string& name, const std::string& about,
+                       int (*run)(const session&, const tls_arguments&)) {
+    auto* command = tls->add_subcommand(name, about);
+    command->add_option("--dir", told->folder, "Folder of the files")->capture_default_str()->type_name("DIR");
+    command->callback(
+        [&context, told, run] { context.action = [&context, told, run] { return run(context, *told); }; });
+    return command;
+  };
+  const CLI::Range years(std::int64_t{1}, std::int64_t{36'500});
+  auto* starting = add("init", "Make a private certificate authority for a cluster.", init);
+  starting->add_option("CLUSTER", told->cluster, "Name of the cluster: letters, digits, '-', '_', '.'")->required();
+  starting->add_option("--days", told->authority_days, "How long it is valid")->check(years)->capture_default_str();
+
+  auto* issuing = add("issue", "Make a key and a certificate.", issue);
+  issuing->add_option("ROLE", told->roles, "node, worker or client; several with commas: client,worker")->required();
+  issuing->add_option("NAME", told->name, "Who holds it; also the name of the files")->required();
+  issuing
+      ->add_option(
+          "--host", told->hosts,
+          "Host name or address that clients connect to; may be repeated (for a node; default: this machine's name "
+          "and its loopback addresses)")
+      ->allow_extra_args(false);
+  issuing->add_option("--days", told->days, "How long it is valid")->check(years)->capture_default_str();
+
+  auto* rotating =
+      add("rotate", "Renew certificates, each with a new key.", [](const session& from, const tls_arguments& how) {
+        return how.is_authority || how.is_finish ? rotate_authority(from, how) : rotate(from, how);
+      });
+  rotating->add_option("NAME", told->names, "Whose; none for all of the folder");
+  rotating->add_option("--days", told->days, "How long they are valid")->check(years)->capture_default_str();
+  auto* authority = rotating->add_flag("--authority", told->is_authority, "Replace the authority, in two steps");
+  rotating->add_flag("--finish", told->is_finish, "The second step: the old authority is trusted no more")
+      ->needs(authority);
+
+  add("show", "List the certificates of the folder and how long they are valid.", show);
+}
+
+}  // namespace hive::hivectl
