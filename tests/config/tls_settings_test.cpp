@@ -25,7 +25,7 @@ TEST_CASE("beyond loopback a node needs TLS, and the refusal says how to turn it
     CHECK(refused.failure().code == errc::invalid_argument);
     CHECK(refused.failure().field == "node.listen");
     for (const std::string& text : {"node.listen = \"" + where + "\" (command line)", std::string("loopback"),
-                                   std::string("hivectl tls init"), std::string("tls.certificate")}) {
+                                    std::string("hivectl tls init"), std::string("tls.certificate")}) {
       CHECK(refused.failure().message.find(text) != std::string::npos);
     }
     CHECK(load_node_config("", with(tls_files, {"node.listen", where})));
