@@ -63,7 +63,7 @@ inline std::uint64_t read_64(const std::uint8_t* at) {
   return (std::uint64_t{read_32(at)} << 32U) | std::uint64_t{read_32(at + 4)};
 }
 
-struct header {
+struct frame_header {
   operation what = operation::heartbeat;
   std::uint16_t padding = 0;
   std::uint8_t flags = 0;
@@ -74,9 +74,9 @@ struct header {
 };
 
 /// `what` may be outside of its enum.
-inline header read_header(std::span<const std::uint8_t, header_bytes> bytes) {
+inline frame_header read_header(std::span<const std::uint8_t, header_bytes> bytes) {
   const std::uint8_t* const at = bytes.data();
-  header read;
+  frame_header read;
   read.what = static_cast<operation>(at[0]);
   read.padding = static_cast<std::uint16_t>((std::uint32_t{at[1]} << 8U) | std::uint32_t{at[2]});
   read.flags = at[3];

@@ -6,13 +6,13 @@
 namespace hive::gate {
 namespace {
 
-using basp::header;
+using basp::frame_header;
 using basp::operation;
 
 /// Of a handshake of a node (its interface is a list of names), of a down message and of a question by name.
 constexpr std::uint32_t small_payload_bytes_max = 64U << 10U;
 
-bool has_no_actors(const header& head) { return head.source_actor == 0 && head.receiver_actor == 0; }
+bool has_no_actors(const frame_header& head) { return head.source_actor == 0 && head.receiver_actor == 0; }
 
 /// The process number and hash must not be zero: CAF takes such an id for none, and then trusts that it has one.
 bool is_usable_id(std::span<const std::uint8_t> id) {

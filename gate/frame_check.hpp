@@ -110,7 +110,7 @@ class frame_check {
   std::size_t held_count_ = 0;
   std::size_t wanted_ = basp::header_bytes;
   bool has_header_ = false;
-  basp::header header_;
+  basp::frame_header header_;
   fate fate_ = fate::pass;
   std::uint64_t body_left_ = 0;  // of the judged frame
   bool is_greeted_ = false;

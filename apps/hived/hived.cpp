@@ -210,7 +210,7 @@ result<void> serve(const config::node_config& settings, persistence::store& stor
     metrics_address = address->host + ":" + std::to_string(metrics_port);
   }
   auto clients = listener::open(system, **runtime, settings, context->limits, probe);
-  const auto done =
+  auto done =
       clients ? write_ports(settings.node.data_dir, (*clients)->port(), metrics_port) : result<void>(clients.failure());
   if (done) {
     const auto listens = config::parse_endpoint(settings.node.listen, "node.listen");

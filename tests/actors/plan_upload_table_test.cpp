@@ -47,7 +47,8 @@ TEST_CASE("needs that do not fit into one part go on in the next") {
   plan_upload_table table{{}};
   auto first = part_of(9, 0, 2);
   first.mutable_steps(1)->add_needs("a");
-  CHECK(table.add(std::move(first), start));
+  const auto begun = table.add(std::move(first), start);
+  CHECK(begun);
   auto next = part_of(9, 1, 2, true);
   next.set_continues_last_step(true);
   next.mutable_steps(0)->add_needs("b");
@@ -65,15 +66,18 @@ TEST_CASE("needs that do not fit into one part go on in the next") {
   CHECK(small.add(part_of(7, 0, 1), start));
   auto rest = part_of(7, 1, 1, true);
   rest.set_continues_last_step(true);
-  CHECK(small.add(std::move(rest), start)->has_value());
+  const auto all = small.add(std::move(rest), start);
+  CHECK(all->has_value());
   // Nothing to go on with:
   auto lost = part_of(8, 0, 1);
   lost.set_continues_last_step(true);
-  CHECK(table.add(std::move(lost), start).failure().field == "continues_last_step");
+  const auto nothing = table.add(std::move(lost), start);
+  CHECK(nothing.failure().field == "continues_last_step");
   CHECK(table.add(part_of(8, 0, 1), start));
   auto empty = part_of(8, 1, 0);
   empty.set_continues_last_step(true);
-  CHECK(table.add(std::move(empty), start).failure().field == "continues_last_step");
+  const auto no_needs = table.add(std::move(empty), start);
+  CHECK(no_needs.failure().field == "continues_last_step");
 }
 
 TEST_CASE("part 0 starts an upload over") {
