@@ -26,7 +26,6 @@ caf::result<v1::ReportTasksResponse> dispatcher_state::on_report(v1::ReportTasks
   }
   if (current) context->sessions->touch({request.worker_id()}, self->clock().now());
   const std::uint64_t bytes = request.ByteSizeLong();
-  const std::uint32_t slots = current ? std::min(current->slots, context->limits.slots_max) : 0;
   change_batch batch(request.reports_size());
   for (int i = 0; i < request.reports_size(); ++i) {
     auto& report = *request.mutable_reports(i);
@@ -41,6 +40,7 @@ caf::result<v1::ReportTasksResponse> dispatcher_state::on_report(v1::ReportTasks
     }
   }
   if (current) {
+    const std::uint32_t slots = std::min(current->slots, context->limits.slots_max);
     batch.request().prefetch = {
         {request.worker_id()}, current->number, std::min(request.prefetch(), context->limits.slots_max - slots)};
   }

@@ -78,7 +78,7 @@ void event_bus_state::on_pump(std::uint64_t id) {
   const auto entry = subscribers.find(id);
   if (entry == subscribers.end()) return;
   entry->second.is_pumping = false;
-  if (send_batch(id) && table->is_behind(id)) schedule_pump(id);
+  send_batch(id);
 }
 
 bool event_bus_state::send_batch(std::uint64_t id) {
@@ -92,6 +92,7 @@ bool event_bus_state::send_batch(std::uint64_t id) {
   }
   if (!next->has_value()) return false;
   self->send(to_subscriber(subscribers.at(id)), std::move((*next)->batch));
+  if (table->is_behind(id)) schedule_pump(id);
   return true;
 }
 
@@ -113,18 +114,14 @@ void event_bus_state::schedule_turn() {
 
 void event_bus_state::on_round() {
   int sent = 0;
-  bool is_over = false;
-  for (int visited = 0; visited < visits_a_turn && sent < batches_a_turn && !is_over; ++visited) {
-    const auto next = subscribers.upper_bound(round_cursor);
-    is_over = next == subscribers.end();
-    if (is_over) break;
+  auto next = subscribers.upper_bound(round_cursor);
+  for (int visited = 0; visited < visits_a_turn && sent < batches_a_turn && next != subscribers.end(); ++visited) {
     round_cursor = next->first;
-    if (next->second.is_pumping || !send_batch(round_cursor)) continue;
-    ++sent;
-    if (table->is_behind(round_cursor)) schedule_pump(round_cursor);
+    if (!next->second.is_pumping && send_batch(round_cursor)) ++sent;
+    next = subscribers.upper_bound(round_cursor);  // sending may have dropped the subscriber
   }
   if (subscribers.size() > unpaced_subscribers_max) turn_due = self->clock().now() + sent * pause_by_batch;
-  if (!is_over) return schedule_turn();
+  if (next != subscribers.end()) return schedule_turn();
   round_cursor = 0;
   is_round_due = false;
   if (table->head() != round_head) start_round();

@@ -43,7 +43,7 @@ struct event_bus_state {
   void on_down(const caf::down_msg& down);
 
   void schedule_pump(std::uint64_t id);
-  /// Sends its next batch; false if there was none, or it was dropped.
+  /// Sends its next batch, and has it pumped if more is left; false if there was none, or it was dropped.
   bool send_batch(std::uint64_t id);
   void start_round();
   void schedule_turn();

@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <random>
+#include <string_view>
 
 #include <caf/io/basp_broker.hpp>
 #include <caf/io/middleman.hpp>
@@ -39,18 +40,19 @@ std::uint64_t random_number() {
 }
 
 std::string unique_key() {
+  static constexpr std::string_view digits = "0123456789abcdef";
   constexpr std::size_t random_digits = 20;
   constexpr std::size_t counter_digits = 12;
   static const std::string start = [] {
-    std::string digits;
-    for (std::size_t i = 0; i < random_digits; ++i) digits += "0123456789abcdef"[random_number() % 16];
-    return digits;
+    std::string text;
+    for (std::size_t i = 0; i < random_digits; ++i) text += digits[random_number() % digits.size()];
+    return text;
   }();
   static std::atomic<std::uint64_t> count{0};
   std::string text = start;
   text.resize(random_digits + counter_digits);
   std::uint64_t left = count.fetch_add(1, std::memory_order_relaxed);
-  for (std::size_t i = text.size(); i > random_digits; left /= 16) text[--i] = "0123456789abcdef"[left % 16];
+  for (std::size_t i = text.size(); i > random_digits; left /= digits.size()) text[--i] = digits[left % digits.size()];
   return text;
 }
 
