@@ -56,6 +56,7 @@ void allow_clients(access_rules& rules, const caf::strong_actor_ptr& node, const
       rules, directory.worker_registry, role::client);
   allow<CreatePlanRequest, UploadPlanPartRequest, GetPlanStatusRequest, ListPlansRequest, GetNextStepRequest,
         CheckDependenciesRequest, ControlPlanRequest>(rules, directory.plan_supervisor, role::client);
+  allow<ClusterStatusRequest, ReadBarrierRequest>(rules, directory.cluster_manager, role::client);
   allow<SubscribeRequest, AckEvents, UnsubscribeRequest, PublishEventsRequest, ReadEventsRequest>(
       rules, directory.event_bus, role::client);
 }
@@ -90,6 +91,7 @@ std::shared_ptr<const access_rules> make_access_rules(const node_actor& node, co
   allow_nodes<dispatcher_actor>(*rules, directory.dispatcher);
   allow_nodes<plan_supervisor_actor>(*rules, directory.plan_supervisor);
   allow_nodes<event_bus_actor>(*rules, directory.event_bus);
+  allow_nodes<cluster_manager_actor>(*rules, directory.cluster_manager);
   allow_clients(*rules, front, directory);
   allow_workers(*rules, front, directory);
   return rules;

@@ -7,6 +7,7 @@
 
 #include "actors/protobuf_inspect.hpp"
 #include "hive/v1/api.pb.h"
+#include "hive/v1/cluster.pb.h"
 
 namespace hive {
 
@@ -20,12 +21,13 @@ struct node_directory {
   caf::strong_actor_ptr dispatcher;
   caf::strong_actor_ptr plan_supervisor;
   caf::strong_actor_ptr event_bus;
+  caf::strong_actor_ptr cluster_manager;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& inspector, node_directory& directory) {
   return inspector(directory.task_manager, directory.worker_registry, directory.dispatcher, directory.plan_supervisor,
-                   directory.event_bus);
+                   directory.event_bus, directory.cluster_manager);
 }
 
 /// The published actor: hello first, then everything else through the directory.
@@ -91,6 +93,18 @@ using event_bus_actor =
                      caf::replies_to<v1::PublishEventsRequest>::with<v1::PublishEventsResponse>,
                      // One page of the log, for pulling.
                      caf::replies_to<v1::ReadEventsRequest>::with<v1::ReadEventsResponse>>;
+
+/// The cluster as operators see it. Also on a node that stands alone, which refuses changes with failed_precondition.
+using cluster_manager_actor =
+    caf::typed_actor<caf::replies_to<v1::ClusterStatusRequest>::with<v1::ClusterStatusResponse>,
+                     // One at a time; answered when it is in force.
+                     caf::replies_to<v1::ChangeClusterRequest>::with<v1::ChangeClusterResponse>,
+                     // Reads at this node that follow the answer are linearizable.
+                     caf::replies_to<v1::ReadBarrierRequest>::with<v1::ReadBarrierResponse>,
+                     // A consistent copy of the state, piece by piece.
+                     caf::replies_to<v1::OpenBackupRequest>::with<v1::OpenBackupResponse>,
+                     caf::replies_to<v1::ReadBackupRequest>::with<v1::ReadBackupResponse>,
+                     caf::replies_to<v1::CloseBackupRequest>::with<v1::CloseBackupResponse>>;
 
 /// A subscriber's end.
 using subscriber_actor = caf::typed_actor<caf::reacts_to<v1::EventBatch>,          // acknowledge its cursor

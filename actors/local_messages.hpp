@@ -16,6 +16,7 @@
 #include "actors/admission.hpp"
 #include "actors/interfaces.hpp"
 #include "core/machine.hpp"
+#include "hive/v1/replication.pb.h"
 
 // Messages that never leave the process. They go by pointer, so that nothing is copied.
 namespace hive {
@@ -81,6 +82,38 @@ struct flush_batch {};
 /// The readers of effects get what was held back for them.
 struct flush_effects {};
 
+/// Copies of the state, for backups and for followers that are too far behind: open_copy makes one and answers
+/// copy_info, read_copy answers copy_bytes.
+struct open_copy {};
+struct copy_info {
+  std::uint64_t id = 0;
+  std::uint64_t bytes = 0;
+};
+struct read_copy {
+  std::uint64_t id = 0;
+  std::uint64_t offset = 0;
+  std::size_t bytes_max = 0;
+};
+struct copy_bytes {
+  std::string data;
+  bool is_last = false;  // nothing comes after `data`
+};
+struct drop_copy {
+  std::uint64_t id = 0;
+};
+using copy_keeper_actor =
+    caf::typed_actor<caf::replies_to<open_copy>::with<copy_info>, caf::replies_to<read_copy>::with<copy_bytes>,
+                     caf::reacts_to<drop_copy>, caf::reacts_to<caf::tick_atom>>;
+
+/// The connection over which this node sends to a peer. Up: the peer has named the session of this direction.
+struct peer_up {
+  std::uint64_t node_id = 0;
+  std::uint64_t session = 0;
+};
+struct peer_down {
+  std::uint64_t node_id = 0;
+};
+
 using ledger_actor =
     caf::typed_actor<caf::replies_to<ledger_request_ptr>::with<ledger_reply_ptr>, caf::reacts_to<flush_batch>,
                      caf::reacts_to<flush_effects>, caf::reacts_to<session_closed>, caf::reacts_to<ledger_sinks_ptr>>;
@@ -90,6 +123,9 @@ using timekeeper_actor = caf::typed_actor<caf::reacts_to<timer_due>, caf::reacts
 using worker_registry_service =
     worker_registry_actor::extend<caf::reacts_to<session_opened_ptr>, caf::reacts_to<caf::tick_atom>>;
 using event_bus_service = event_bus_actor::extend<caf::reacts_to<committed_effects>, caf::reacts_to<caf::tick_atom>>;
+/// The other nodes reach this one's cluster_manager too: the answer names the actor that takes PeerMessage.
+using cluster_manager_service = cluster_manager_actor::extend<
+    caf::replies_to<v1::PeerHelloRequest>::with<v1::PeerHelloResponse, caf::strong_actor_ptr>>;
 using plan_supervisor_service = plan_supervisor_actor::extend<caf::reacts_to<caf::tick_atom>>;
 
 }  // namespace hive
@@ -103,3 +139,10 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::timer_due)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::ledger_sinks_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::flush_batch)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::flush_effects)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::open_copy)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::copy_info)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::read_copy)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::copy_bytes)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::drop_copy)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::peer_up)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::peer_down)

@@ -4,6 +4,7 @@
 
 #include "actors/interfaces.hpp"
 #include "base/errc.hpp"
+#include "hive/v1/replication.pb.h"
 
 namespace hive {
 
@@ -29,7 +30,11 @@ using wire_types = wire_type_list<
     v1::GetNextStepRequest, v1::GetNextStepResponse, v1::CheckDependenciesRequest, v1::CheckDependenciesResponse,
     v1::ControlPlanRequest, v1::ControlPlanResponse, v1::SubscribeRequest, v1::SubscribeResponse, v1::EventBatch,
     v1::AckEvents, v1::SubscriptionEnded, v1::UnsubscribeRequest, v1::UnsubscribeResponse, v1::PublishEventsRequest,
-    v1::PublishEventsResponse, v1::ReadEventsRequest, v1::ReadEventsResponse>;
+    v1::PublishEventsResponse, v1::ReadEventsRequest, v1::ReadEventsResponse, v1::ClusterStatusRequest,
+    v1::ClusterStatusResponse, v1::ChangeClusterRequest, v1::ChangeClusterResponse, v1::ReadBarrierRequest,
+    v1::ReadBarrierResponse, v1::OpenBackupRequest, v1::OpenBackupResponse, v1::ReadBackupRequest,
+    v1::ReadBackupResponse, v1::CloseBackupRequest, v1::CloseBackupResponse, v1::PeerHelloRequest,
+    v1::PeerHelloResponse, v1::PeerMessage>;
 
 /// Registers every wire type under its protobuf name ("hive.v1.HelloRequest"), node_directory and the error
 /// category. Names go over the wire: never rename one.

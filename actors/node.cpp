@@ -61,7 +61,7 @@ v1::StatusResponse describe_node(const service_context& context, std::chrono::st
   const auto uptime = std::chrono::steady_clock::now() - started_at;
   status.set_version(context.version);
   status.set_uptime_ms(std::chrono::duration_cast<std::chrono::milliseconds>(uptime).count());
-  status.set_role("standalone");
+  status.set_role(context.cluster ? context.cluster->status().role() : "standalone");
   const auto totals = context.sessions->sum();
   status.set_slots_total(totals.slots);
   status.set_slots_used(totals.used);
@@ -87,6 +87,7 @@ caf::result<v1::HelloResponse, node_directory> node_state::on_hello(const v1::He
   response.set_protocol_version(protocol_version);
   response.set_version(context->version);
   response.set_incarnation(context->incarnation);
+  *response.mutable_leadership() = leadership_of(*context);
   auto& limits = *response.mutable_limits();
   limits.set_message_bytes_max(message_bytes_max(context->limits));
   limits.set_payload_bytes_max(context->limits.payload_bytes_max);
@@ -134,9 +135,10 @@ node_actor::behavior_type node(node_actor::stateful_pointer<node_state> self, se
   return {
       guarded(self, [&state](const v1::HelloRequest& request) { return state.on_hello(request); }),
       guarded(self,
-              [](const v1::PingRequest& request) -> caf::result<v1::PingResponse> {
+              [&state](const v1::PingRequest& request) -> caf::result<v1::PingResponse> {
                 v1::PingResponse response;
                 response.set_nonce(request.nonce());
+                *response.mutable_leadership() = leadership_of(*state.context);
                 return response;
               }),
       guarded(self,

@@ -7,6 +7,7 @@
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 
+#include "actors/cluster_manager.hpp"
 #include "actors/dispatcher.hpp"
 #include "actors/event_bus.hpp"
 #include "actors/front_actor.hpp"
@@ -66,6 +67,8 @@ void node_runtime::spawn_all(const std::shared_ptr<batch_writer>& writer, bool i
       system_, context, [context, ledger_handle](auto* self) { return worker_registry(self, context, ledger_handle); });
   const auto dispatch = spawn_front<dispatcher_actor, dispatcher_state>(
       system_, context, [context, ledger_handle](auto* self) { return dispatcher(self, context, ledger_handle); });
+  const auto manager = spawn_front<cluster_manager_service, cluster_manager_state>(
+      system_, context, [context](auto* self) { return cluster_manager(self, context); });
   const auto clockwork = system_.spawn(timekeeper, context, ledger_handle);
 
   directory_.task_manager = to_pointer(tasks);
@@ -73,16 +76,17 @@ void node_runtime::spawn_all(const std::shared_ptr<batch_writer>& writer, bool i
   directory_.dispatcher = to_pointer(dispatch);
   directory_.plan_supervisor = to_pointer(plans);
   directory_.event_bus = to_pointer(bus);
+  directory_.cluster_manager = to_pointer(manager);
   node_ = spawn_front<node_actor, node_state>(
       system_, context, [context, directory = directory_](auto* self) { return node(self, context, directory); });
 
   auto sinks = std::make_shared<ledger_sinks>();
   sinks->timekeeper = to_pointer(clockwork);
   sinks->effect_readers.push_back(directory_.event_bus);
-  actors_ = {caf::actor_cast<caf::actor>(node_),    caf::actor_cast<caf::actor>(clockwork),
-             caf::actor_cast<caf::actor>(tasks),    caf::actor_cast<caf::actor>(plans),
-             caf::actor_cast<caf::actor>(registry), caf::actor_cast<caf::actor>(dispatch),
-             caf::actor_cast<caf::actor>(bus),      caf::actor_cast<caf::actor>(writer_)};
+  actors_ = {
+      caf::actor_cast<caf::actor>(node_), caf::actor_cast<caf::actor>(clockwork), caf::actor_cast<caf::actor>(tasks),
+      caf::actor_cast<caf::actor>(plans), caf::actor_cast<caf::actor>(registry),  caf::actor_cast<caf::actor>(dispatch),
+      caf::actor_cast<caf::actor>(bus),   caf::actor_cast<caf::actor>(manager),   caf::actor_cast<caf::actor>(writer_)};
   caf::anon_send(writer_, ledger_sinks_ptr(std::move(sinks)));
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "actors/admission.hpp"
+#include "actors/cluster_view.hpp"
 #include "actors/mailbox_table.hpp"
 #include "actors/session_table.hpp"
 #include "config/config.hpp"
@@ -30,6 +31,7 @@ struct service_context {
 
   std::shared_ptr<admission> work_admission;
   std::shared_ptr<session_table> sessions;
+  std::shared_ptr<cluster_view> cluster;  // null: the node stands alone
   mailbox_table mailboxes;
   /// Set when the node stops: facades refuse, fronts accept exit messages.
   std::atomic<bool> is_stopping{false};
@@ -37,6 +39,14 @@ struct service_context {
   std::atomic<std::uint64_t> subscribers{0};
 };
 using service_context_ptr = std::shared_ptr<service_context>;
+
+/// Where changes go, as this node knows it.
+inline v1::Leadership leadership_of(const service_context& context) {
+  if (context.cluster) return context.cluster->leadership();
+  v1::Leadership alone;
+  alone.set_is_leader(true);
+  return alone;
+}
 
 /// Limits that are told to clients and enforced by the facades.
 constexpr std::uint32_t batch_items_max = 10'000;

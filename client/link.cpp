@@ -188,7 +188,7 @@ result<link_session_ptr> link::connect_and_greet() {
   session->node = *node;
   const auto& front = session->directory;
   if (session->hello.protocol_version() != protocol_version || !front.task_manager || !front.worker_registry ||
-      !front.dispatcher || !front.plan_supervisor || !front.event_bus)
+      !front.dispatcher || !front.plan_supervisor || !front.event_bus || !front.cluster_manager)
     return error{errc::failed_precondition, "the node speaks another protocol version", {}};
   std::lock_guard lock(mutex_);
   if (lost_) return *lost_;

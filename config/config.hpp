@@ -16,6 +16,13 @@ struct endpoint {
 /// "127.0.0.1:7117", "localhost:0", "[::1]:7117". invalid_argument names `field`.
 result<endpoint> parse_endpoint(const std::string& text, const std::string& field);
 std::string to_string(const endpoint& address);
+/// A member as [cluster] peers name it: "1=10.0.0.1:7117".
+struct peer {
+  std::uint64_t node_id = 0;
+  endpoint address;
+};
+/// invalid_argument names `field`.
+result<peer> parse_peer(const std::string& text, const std::string& field);
 /// True for localhost, ::1 and 127.0.0.0/8. Resolves nothing.
 bool is_loopback(const std::string& host);
 
@@ -46,6 +53,17 @@ struct node_config {
 
     [[nodiscard]] bool is_on() const { return !certificate.empty(); }
   } tls;
+  /// With a name this node is a member of a cluster (or waits to become one), else it stands alone.
+  struct {
+    std::string name;
+    std::uint64_t node_id = 0;
+    std::string endpoint;            // where clients and other nodes reach this node; empty: node.listen
+    std::vector<std::string> peers;  // "1=10.0.0.1:7117", all founding members, this one too; empty: join or init
+    std::uint32_t election_ms = 600;
+    std::uint32_t heartbeat_ms = 100;
+
+    [[nodiscard]] bool is_on() const { return !name.empty(); }
+  } cluster;
   log_config log;
   struct {
     std::uint64_t map_bytes_max = 64ULL << 30;

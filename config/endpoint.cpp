@@ -64,6 +64,23 @@ result<endpoint> parse_endpoint(const std::string& text, const std::string& fiel
   return parsed;
 }
 
+result<peer> parse_peer(const std::string& text, const std::string& field) {
+  const std::size_t equals = text.find('=');
+  peer parsed;
+  const char* const end = text.data() + (equals == std::string::npos ? 0 : equals);
+  const auto [stop, problem] = std::from_chars(text.data(), end, parsed.node_id);
+  if (problem != std::errc{} || stop != end || parsed.node_id == 0) {
+    return error{errc::invalid_argument,
+                 field + " must be NODE_ID=HOST:PORT with a number from 1, found \"" + text + "\"", field};
+  }
+  auto address = parse_endpoint(text.substr(equals + 1), field);
+  if (!address) return address.failure();
+  if (address->port == 0)
+    return error{errc::invalid_argument, field + " must name a port from 1 to 65535, found \"" + text + "\"", field};
+  parsed.address = std::move(*address);
+  return parsed;
+}
+
 std::string to_string(const endpoint& address) {
   const bool needs_brackets = address.host.find(':') != std::string::npos;
   const std::string host = needs_brackets ? "[" + address.host + "]" : address.host;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cctype>
 #include <iterator>
+#include <limits>
+#include <set>
 #include <utility>
 
 #include "base/nearest_name.hpp"
@@ -43,6 +45,16 @@ result<void> check_remote(const std::string& text, const std::string& name) {
   if (!address) return address.failure();
   if (address->port != 0) return {};
   return error{errc::invalid_argument, name + " must name a port from 1 to 65535, found \"" + text + "\"", name};
+}
+
+result<void> check_own_endpoint(const std::string& text, const std::string& name) {
+  return text.empty() ? result<void>{} : check_remote(text, name);
+}
+
+result<void> check_peer(const std::string& text, const std::string& name) {
+  const result<peer> parsed = parse_peer(text, name);
+  if (!parsed) return parsed.failure();
+  return {};
 }
 
 std::string quoted_list(const std::vector<std::string>& names) {
@@ -117,6 +129,32 @@ std::vector<setting> tls_section(node_config& config) {
        100, 60 * second_ms},
       {"tls", "idle_ms", &tls.idle_ms,
        "A connection from which nothing comes for so long, not even a heartbeat, is closed.", 2 * second_ms, hour_ms},
+  };
+}
+
+std::vector<setting> cluster_section(node_config& config) {
+  auto& cluster = config.cluster;
+  return {
+      {"cluster", "name", &cluster.name,
+       "Name of the cluster; all its nodes have the same. Empty: the node stands alone.", 0, 0, nullptr,
+       "a name; empty: no cluster"},
+      {"cluster", "node_id", &cluster.node_id,
+       "Number of this node in its cluster, never used for another one, not even for this one after its data were "
+       "lost; "
+       "0: no cluster.",
+       0, std::numeric_limits<std::int64_t>::max()},
+      {"cluster", "endpoint", &cluster.endpoint,
+       "Where clients, workers and the other nodes reach this node; empty: as node.listen.", 0, 0, check_own_endpoint,
+       "HOST:PORT or empty"},
+      {"cluster", "peers", &cluster.peers,
+       "All founding members, this one too, the same on each. A new node founds the cluster with them. Empty: it waits "
+       "for hivectl cluster add or init.",
+       0, 0, check_peer, "NODE_ID=HOST:PORT"},
+      {"cluster", "election_ms", &cluster.election_ms,
+       "A follower that hears nothing of a leader for one to two times this long calls an election.", 50,
+       60 * second_ms},
+      {"cluster", "heartbeat_ms", &cluster.heartbeat_ms, "How often a leader without news shows that it lives.", 10,
+       10 * second_ms},
   };
 }
 
@@ -239,11 +277,42 @@ result<void> check_reach(const std::vector<setting>& settings) {
       "node.listen"};
 }
 
+/// A cluster needs a name, a number and an address that others can use.
+result<void> check_cluster(const std::vector<setting>& settings) {
+  const setting* const id = entry_named(settings, "cluster.node_id");
+  if (id == nullptr) return {};
+  const bool is_on = !text_named(settings, "cluster.name")->empty();
+  const std::uint64_t node_id = value_of(*id);
+  if (is_on != (node_id != 0)) {
+    return error{errc::invalid_argument,
+                 is_on ? "cluster.node_id must be 1 or more: cluster.name is set (" +
+                             entry_named(settings, "cluster.name")->origin + ")"
+                       : "cluster.name is missing: cluster.node_id is set (" + id->origin + ")",
+                 is_on ? "cluster.node_id" : "cluster.name"};
+  }
+  const setting* const peers = entry_named(settings, "cluster.peers");
+  const auto& listed = **std::get_if<std::vector<std::string>*>(&peers->field);
+  std::set<std::uint64_t> seen;
+  for (const std::string& text : listed) {
+    const result<peer> one = parse_peer(text, "cluster.peers");
+    if (!one) return one.failure();
+    if (seen.insert(one->node_id).second) continue;
+    return error{errc::invalid_argument, "cluster.peers names node " + std::to_string(one->node_id) + " twice",
+                 "cluster.peers"};
+  }
+  if (listed.empty() || seen.contains(node_id)) return {};
+  return error{errc::invalid_argument,
+               "cluster.peers (" + peers->origin + ") lists all founding members, and this node (cluster.node_id = " +
+                   std::to_string(node_id) + ", " + id->origin + ") is not among them",
+               "cluster.peers"};
+}
+
 }  // namespace
 
 std::vector<setting> settings_of(node_config& config) {
   std::vector<setting> all = node_section(config);
   add(all, tls_section(config));
+  add(all, cluster_section(config));
   add(all, log_settings(config.log, "log", ""));
   add(all, storage_sections(config));
   add(all, work_sections(config));
@@ -341,6 +410,7 @@ result<void> check_together(const std::vector<setting>& settings) {
       {"ledger.batch_commands_max", "ledger.inflight_commands_max"},
       {"ledger.batch_bytes_max", "ledger.inflight_bytes_max"},
       {"workers.heartbeat_interval_ms", "workers.grace_ms"},
+      {"cluster.heartbeat_ms", "cluster.election_ms"},
       {"client.request_timeout_ms", "client.total_timeout_ms"},
   };
   for (const auto& [lower, upper] : rules) {
@@ -355,6 +425,7 @@ result<void> check_together(const std::vector<setting>& settings) {
   for (const std::string prefix : {"tls.", "client.tls_"}) {
     if (auto done = check_tls_files(settings, prefix); !done) return done;
   }
+  if (auto done = check_cluster(settings); !done) return done;
   return check_reach(settings);
 }
 

@@ -61,7 +61,7 @@ void check_all(caf::actor_system& system, wire_type_list<Types...>) {
 /// The messages of api.proto that are parts of others and never travel alone.
 bool is_part(const std::string& name) {
   for (const char* part : {"Limits", "TypeCounts", "TaskResultItem", "GetTaskItem", "TaskStatusUpdate", "PublishItem",
-                           "PublishResultItem"}) {
+                           "PublishResultItem", "Leadership", "ClusterMember"}) {
     if (name == part) return true;
   }
   return false;
@@ -81,12 +81,13 @@ struct system_fixture {
 
 TEST_CASE_METHOD(system_fixture, "every wire type survives the wire") { check_all(system, wire_types{}); }
 
-TEST_CASE("every message of api.proto is a wire type") {
-  const auto* file = v1::HelloRequest::descriptor()->file();
-  for (int i = 0; i < file->message_type_count(); ++i) {
-    const std::string& name = file->message_type(i)->name();
-    INFO(name);
-    CHECK(is_listed(name, wire_types{}) != is_part(name));
+TEST_CASE("every message of api.proto and cluster.proto is a wire type") {
+  for (const auto* file : {v1::HelloRequest::descriptor()->file(), v1::ClusterStatusRequest::descriptor()->file()}) {
+    for (int i = 0; i < file->message_type_count(); ++i) {
+      const std::string& name = file->message_type(i)->name();
+      INFO(name);
+      CHECK(is_listed(name, wire_types{}) != is_part(name));
+    }
   }
 }
 

@@ -200,8 +200,9 @@ node_actor::behavior_type make_node(node_actor::pointer, const caf::actor& front
         v1::HelloResponse response;
         response.set_protocol_version(protocol_version);
         response.mutable_limits()->set_batch_items_max(1000);
+        response.mutable_leadership()->set_is_leader(true);
         auto pointer = caf::actor_cast<caf::strong_actor_ptr>(front);
-        return {response, node_directory{pointer, pointer, pointer, pointer, pointer}};
+        return {response, node_directory{pointer, pointer, pointer, pointer, pointer, pointer}};
       },
       [](const v1::PingRequest&) { return v1::PingResponse{}; },
       [](const v1::StatusRequest&) {

@@ -35,7 +35,7 @@ TEST_CASE("each malformed file is refused with its line and what is wrong") {
        ":2: unknown setting node.payload_bytes_max; did you mean tasks.payload_bytes_max?"},
       {"[nodes]\n", ":1: unknown section [nodes]; did you mean [node]?"},
       {"\n[ledgr]\nx = 1", ":2: unknown section [ledgr]; did you mean [ledger]?"},
-      {"[cluster]\nmembers = 3", ":1: unknown section [cluster]"},
+      {"[quorum]\nmembers = 3", ":1: unknown section [quorum]"},
       {"[clients]\n", ":1: unknown section [clients]; did you mean [client]?"},
       {"data_dir = \"x\"", ":1: unknown setting data_dir outside of a section; did you mean node.data_dir?"},
       {"wibble = 3", ":1: unknown setting wibble outside of a section"},
@@ -198,7 +198,7 @@ TEST_CASE("each malformed override is refused as the command line's") {
   const std::vector<std::pair<setting_override, std::string>> rows{
       {{"node.data_dri", "x"}, "unknown setting node.data_dri; did you mean node.data_dir?"},
       {{"", "x"}, "unknown setting "},
-      {{"client.endpoint", "localhost:1"}, "unknown setting client.endpoint"},
+      {{"client.endpoint", "localhost:1"}, "unknown setting client.endpoint; did you mean cluster.endpoint?"},
       {{"tasks.retry_attempts", "0x10"}, "tasks.retry_attempts must be an integer, found \"0x10\""},
   };
   for (const auto& [given, message] : rows) {
