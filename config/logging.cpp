@@ -123,7 +123,7 @@ const std::vector<std::string>& log_components() {
   static const std::vector<std::string> names{
       "hived",           "node",       "ledger",      "task_manager", "dispatcher", "worker_registry", "event_bus",
       "plan_supervisor", "timekeeper", "persistence", "metrics",      "config",     "client",          "worker",
-      "executor",        "hivectl",    "gate"};
+      "executor",        "hivectl",    "gate",        "cluster",      "replicator"};
   return names;
 }
 

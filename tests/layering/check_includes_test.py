@@ -25,6 +25,8 @@ SOURCES = {
     "gate/up.cpp": '#include "actors/interfaces.hpp"\n',
     "client/openssl.cpp": "#include <openssl/ssl.h>\n",
     "client/good.cpp": '#include "actors/interfaces.hpp"\n#include "config/config.hpp"\n',
+    "cluster/good.cpp": '#include "client/link.hpp"\n#include "actors/peer_network.hpp"\n',
+    "cluster/server.cpp": '#include "actors/replicator.hpp"\n',
     "client/server.cpp": '#include "actors/ledger.hpp"\n#include "core/machine.hpp"\n',
     "tests/good.cpp": '#include "core/machine.hpp"\n#include <chrono>\n',
 }
@@ -48,6 +50,7 @@ EXPECTED = {
     "client/openssl.cpp:1: client/ must not include openssl/ssl.h",
     "client/server.cpp:1: client/ may not see actors/ledger.hpp",
     "client/server.cpp:2: client/ may not see core/machine.hpp",
+    "cluster/server.cpp:1: cluster/ may not see actors/replicator.hpp",
 }
 
 

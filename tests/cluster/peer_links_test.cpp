@@ -1,0 +1,198 @@
+#include "cluster/peer_links.hpp"
+
+#include <set>
+#include <sstream>
+#include <string>
+
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+#include <catch2/catch.hpp>
+
+#include "config/logging.hpp"
+#include "tests/cluster/fake_peer.hpp"
+
+using namespace hive;
+using hive::cluster::peer_links;
+using hive::cluster::peer_links_options;
+using hive::test::fake_peer;
+using hive::test::told_events;
+using events = std::vector<told_events::event>;
+
+namespace {
+
+peer_links_options own_options() {
+  peer_links_options options;
+  options.hello.set_cluster("test");
+  options.hello.set_node_id(1);
+  options.hello.set_endpoint("127.0.0.1:7117");
+  options.hello.set_incarnation(77);
+  return options;
+}
+
+v1::PeerMessage numbered(std::uint64_t number) {
+  v1::PeerMessage message;
+  message.set_sequence(number);
+  return message;
+}
+
+/// The lines that the component "cluster" writes while this lives.
+class caught_log {
+ public:
+  caught_log() {
+    sink_ = std::make_shared<spdlog::sinks::ostream_sink_mt>(text_);
+    config::logger("cluster")->sinks().push_back(sink_);
+  }
+  ~caught_log() { config::logger("cluster")->sinks().pop_back(); }
+
+  /// Call when nobody writes any more.
+  [[nodiscard]] std::size_t count(const std::string& what) const {
+    const std::string text = text_.str();
+    std::size_t found = 0;
+    for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++found;
+    return found;
+  }
+
+ private:
+  std::ostringstream text_;
+  std::shared_ptr<spdlog::sinks::ostream_sink_mt> sink_;
+};
+
+}  // namespace
+
+TEST_CASE("a peer link says who it is and announces the session that the peer named") {
+  fake_peer peer;
+  told_events told;
+  peer_links links(own_options());
+  links.report_to(told.handle());
+  links.reach({{1, "127.0.0.1:7117"}, {2, peer.endpoint()}});
+  CHECK(told.wait_for(1) == events{{2, 101}});
+  const std::lock_guard lock(peer.script().mutex);
+  REQUIRE(peer.script().hellos.size() == 1);
+  const auto& hello = peer.script().hellos.front();
+  CHECK(hello.cluster() == "test");
+  CHECK(hello.node_id() == 1);
+  CHECK(hello.receiver_id() == 2);
+  CHECK(hello.incarnation() == 77);
+}
+
+TEST_CASE("who starts to listen late is told of the peers that are up") {
+  fake_peer peer;
+  told_events early;
+  told_events late;
+  peer_links links(own_options());
+  links.report_to(early.handle());
+  links.reach({{2, peer.endpoint()}});
+  REQUIRE(early.wait_for(1).size() == 1);
+  links.report_to(late.handle());
+  CHECK(late.wait_for(1) == events{{2, 101}});
+}
+
+TEST_CASE("messages to a peer arrive in the order in which they were sent") {
+  fake_peer peer;
+  told_events told;
+  peer_links links(own_options());
+  links.report_to(told.handle());
+  links.send(2, numbered(0));  // not up: dropped
+  links.reach({{2, peer.endpoint()}});
+  REQUIRE(told.wait_for(1).size() == 1);
+  constexpr std::uint64_t count = 2'000;
+  for (std::uint64_t number = 1; number <= count; ++number) links.send(2, numbered(number));
+  links.send(3, numbered(1));  // there is no such peer
+  auto& script = peer.script();
+  REQUIRE(script.wait_for([&] { return script.messages.size() == count; }));
+  const std::lock_guard lock(script.mutex);
+  std::uint64_t expected = 1;
+  for (const auto& message : script.messages) REQUIRE(message.sequence() == expected++);
+}
+
+TEST_CASE("a message with an entry of some megabytes arrives whole") {
+  fake_peer peer;
+  told_events told;
+  peer_links links(own_options());
+  links.report_to(told.handle());
+  links.reach({{2, peer.endpoint()}});
+  REQUIRE(told.wait_for(1).size() == 1);
+  v1::PeerMessage message;
+  message.mutable_append_entries()->add_entries()->set_payload(std::string(3U << 20U, 'x'));
+  links.send(2, message);
+  auto& script = peer.script();
+  REQUIRE(script.wait_for([&] { return script.messages.size() == 1; }));
+  const std::lock_guard lock(script.mutex);
+  CHECK(script.messages.front().SerializeAsString() == message.SerializeAsString());
+}
+
+TEST_CASE("a lost peer is told of, and comes back with another session") {
+  fake_peer peer;
+  told_events told;
+  peer_links links(own_options());
+  links.report_to(told.handle());
+  links.reach({{2, peer.endpoint()}});
+  REQUIRE(told.wait_for(1).size() == 1);
+  peer.relay().cut();
+  CHECK(told.wait_for(3) == events{{2, 101}, {2, 0}, {2, 102}});
+  links.send(2, numbered(1));
+  auto& script = peer.script();
+  CHECK(script.wait_for([&] { return script.messages.size() == 1; }));
+}
+
+TEST_CASE("a refused hello is tried again, and the reason is logged once") {
+  const caught_log log;
+  fake_peer peer;
+  told_events told;
+  peer.script().hellos_to_refuse = 3;
+  {
+    peer_links links(own_options());
+    links.report_to(told.handle());
+    links.reach({{2, peer.endpoint()}});
+    CHECK(told.wait_for(1) == events{{2, 101}});
+  }
+  CHECK(peer.script().hellos.size() == 4);
+  CHECK(log.count("refuses this node peer=2") == 1);
+  CHECK(log.count("another cluster") == 1);
+}
+
+TEST_CASE("a hello that is never answered is said again") {
+  fake_peer peer;
+  told_events told;
+  peer.script().hellos_to_swallow = 1;
+  peer_links links(own_options());
+  links.report_to(told.handle());
+  links.reach({{2, peer.endpoint()}});
+  CHECK(told.wait_for(1) == events{{2, 101}});
+}
+
+TEST_CASE("peers that are no longer wanted are closed, and those that moved are followed") {
+  fake_peer first;
+  fake_peer second;
+  fake_peer moved;
+  moved.script().sessions = 500;
+  told_events told;
+  peer_links links(own_options());
+  links.report_to(told.handle());
+  links.reach({{2, first.endpoint()}, {3, second.endpoint()}});
+  const auto up = told.wait_for(2);
+  REQUIRE(up.size() == 2);
+  CHECK(up[0].node_id != up[1].node_id);
+  links.reach({{2, moved.endpoint()}});
+  const auto all = told.wait_for(5);
+  REQUIRE(all.size() == 5);
+  CHECK(events(all.begin() + 2, all.begin() + 4) == events{{2, 0}, {3, 0}});
+  CHECK(all.back() == told_events::event{2, 501});
+  links.send(2, numbered(1));
+  auto& script = moved.script();
+  CHECK(script.wait_for([&] { return script.messages.size() == 1; }));
+}
+
+TEST_CASE("a peer that is not there does not hold up the others, nor the end") {
+  fake_peer peer;
+  told_events told;
+  peer_links links(own_options());
+  links.report_to(told.handle());
+  links.reach({{2, "127.0.0.1:1"}, {3, peer.endpoint()}, {4, "no endpoint"}});
+  CHECK(told.wait_for(1) == events{{3, 101}});
+  links.close();
+  links.reach({{3, peer.endpoint()}});
+  links.send(3, numbered(1));
+  const std::lock_guard lock(peer.script().mutex);
+  CHECK(peer.script().messages.empty());
+}
