@@ -1,5 +1,7 @@
 #pragma once
 
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <optional>
 #include <string_view>
@@ -21,14 +23,24 @@ class memory_store final : public persistence::store {
   void on_put(std::function<void(core::table, std::string_view)> hook) { hook_ = std::move(hook); }
   void set_nearly_full(bool is_full) { is_full_ = is_full; }
   [[nodiscard]] int commits() const { return commits_; }
+  /// Called when a copy begins.
+  void on_copy(std::function<void()> hook) { copy_hook_ = std::move(hook); }
+  void fail_copies(std::optional<error> failure) { copy_failure_ = std::move(failure); }
+  [[nodiscard]] int copies() const { return copies_; }
   [[nodiscard]] const core::memory_tables& tables() const { return tables_; }
 
   std::unique_ptr<persistence::read_snapshot> read() override { return std::make_unique<snapshot>(tables_); }
   std::unique_ptr<persistence::write_transaction> write() override { return std::make_unique<transaction>(*this); }
   [[nodiscard]] persistence::storage_figures figures() const override { return {}; }
   [[nodiscard]] bool is_nearly_full() const override { return is_full_; }
-  result<void> copy_to(const std::filesystem::path&) override {
-    return error{errc::internal, "a store in memory has no copy", {}};
+  /// Not a copy that opens: the number of commits that it holds, as text.
+  result<void> copy_to(const std::filesystem::path& target) override {
+    if (copy_hook_) copy_hook_();
+    if (copy_failure_) return *copy_failure_;
+    ++copies_;
+    std::filesystem::create_directories(target);
+    std::ofstream(target / "data.mdb", std::ios::binary) << "state of " << commits_ << " commits";
+    return {};
   }
 
  private:
@@ -79,9 +91,12 @@ class memory_store final : public persistence::store {
 
   core::memory_tables tables_;
   error failure_;
+  std::optional<error> copy_failure_;
   std::function<void(core::table, std::string_view)> hook_;
+  std::function<void()> copy_hook_;
   int failures_left_ = 0;
   int commits_ = 0;
+  int copies_ = 0;
   bool is_full_ = false;
 };
 
