@@ -16,6 +16,11 @@ struct endpoint {
 /// "127.0.0.1:7117", "localhost:0", "[::1]:7117". invalid_argument names `field`.
 result<endpoint> parse_endpoint(const std::string& text, const std::string& field);
 std::string to_string(const endpoint& address);
+/// One or more to connect to, separated by commas: "a:7117, b:7117"; a repeated one counts once. invalid_argument
+/// names `field`, also for port 0.
+result<std::vector<endpoint>> parse_endpoints(const std::string& text, const std::string& field);
+/// "a:7117,b:7117".
+std::string to_string(const std::vector<endpoint>& addresses);
 /// A member as [cluster] peers name it: "1=10.0.0.1:7117".
 struct peer {
   std::uint64_t node_id = 0;
@@ -107,7 +112,9 @@ struct node_config {
 /// What a client or worker program is told: section [client] of hive.toml (its log settings are
 /// client.log_level and so on), HIVE_CLIENT_<NAME>, and HIVE_ENDPOINT, which wins over HIVE_CLIENT_ENDPOINT.
 struct client_config {
-  std::string endpoint = "127.0.0.1:7117";   // several, separated by commas, later
+  std::string endpoint = "127.0.0.1:7117";   // of a cluster as many nodes as one likes, separated by commas
+  std::string prefer = "leader";             // the node to be connected to: leader, any
+  std::string reads = "local";               // local (what the node knows), linearizable (everything acknowledged)
   std::int64_t request_timeout_ms = 10'000;  // of one try
   std::int64_t total_timeout_ms = 60'000;    // of a call with its retries
   std::uint32_t inflight_max = 1000;         // calls in flight; more wait
@@ -116,7 +123,7 @@ struct client_config {
   std::string tls_certificate;
   std::string tls_key;
   std::string tls_authority;
-  std::string tls_server_name;  // that the node's certificate must be for; empty: the host of endpoint
+  std::string tls_server_name;  // that the node's certificate must be for; empty: the host of the endpoint
   log_config log{.level = "warn", .components = {}, .format = "text", .file = {}};
 };
 

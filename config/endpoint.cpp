@@ -87,6 +87,31 @@ std::string to_string(const endpoint& address) {
   return host + ":" + std::to_string(address.port);
 }
 
+result<std::vector<endpoint>> parse_endpoints(const std::string& text, const std::string& field) {
+  std::vector<endpoint> all;
+  for (std::size_t start = 0; start <= text.size();) {
+    const std::size_t comma = std::min(text.find(',', start), text.size());
+    std::string one = text.substr(start, comma - start);
+    start = comma + 1;
+    const auto is_space = [](unsigned char letter) { return std::isspace(letter) != 0; };
+    one.erase(one.begin(), std::find_if_not(one.begin(), one.end(), is_space));
+    one.erase(std::find_if_not(one.rbegin(), one.rend(), is_space).base(), one.end());
+    auto address = parse_endpoint(one, field);
+    if (!address) return address.failure();
+    if (address->port == 0)
+      return error{errc::invalid_argument, field + " must name a port from 1 to 65535, found \"" + one + "\"", field};
+    const auto is_same = [&](const endpoint& known) { return to_string(known) == to_string(*address); };
+    if (std::none_of(all.begin(), all.end(), is_same)) all.push_back(std::move(*address));
+  }
+  return all;
+}
+
+std::string to_string(const std::vector<endpoint>& addresses) {
+  std::string text;
+  for (const auto& one : addresses) text += (text.empty() ? "" : ",") + to_string(one);
+  return text;
+}
+
 bool is_loopback(const std::string& host) {
   if (host == "localhost") return true;
   if (is_ipv4(host)) return host.starts_with("127.");

@@ -47,6 +47,12 @@ result<void> check_remote(const std::string& text, const std::string& name) {
   return error{errc::invalid_argument, name + " must name a port from 1 to 65535, found \"" + text + "\"", name};
 }
 
+result<void> check_remotes(const std::string& text, const std::string& name) {
+  const auto addresses = parse_endpoints(text, name);
+  if (!addresses) return addresses.failure();
+  return {};
+}
+
 result<void> check_own_endpoint(const std::string& text, const std::string& name) {
   return text.empty() ? result<void>{} : check_remote(text, name);
 }
@@ -78,6 +84,14 @@ result<void> check_level(const std::string& text, const std::string& name) {
 
 result<void> check_format(const std::string& text, const std::string& name) {
   return check_one_of(text, name, {"text", "json"});
+}
+
+result<void> check_prefer(const std::string& text, const std::string& name) {
+  return check_one_of(text, name, {"leader", "any"});
+}
+
+result<void> check_reads(const std::string& text, const std::string& name) {
+  return check_one_of(text, name, {"local", "linearizable"});
 }
 
 const std::string allowed_components = "COMPONENT=LEVEL; components: ";
@@ -322,8 +336,17 @@ std::vector<setting> settings_of(node_config& config) {
 
 std::vector<setting> settings_of(client_config& config) {
   std::vector<setting> all{
-      {"client", "endpoint", &config.endpoint, "Address of the node.", 0, 0, check_remote, "HOST:PORT",
-       "HIVE_ENDPOINT"},
+      {"client", "endpoint", &config.endpoint,
+       "Address of the node; of a cluster those of some or all nodes, separated by commas.", 0, 0, check_remotes,
+       "HOST:PORT[,HOST:PORT...]", "HIVE_ENDPOINT"},
+      {"client", "prefer", &config.prefer,
+       "Connects to the node that leads and follows it (leader), or stays at the first node that answers (any): for "
+       "programs that only read or subscribe, since other nodes refuse changes with not_leader.",
+       0, 0, check_prefer, "leader, any"},
+      {"client", "reads", &config.reads,
+       "Reads show what the node knows, which at a node that does not lead may be a little old (local), or everything "
+       "that was acknowledged anywhere before (linearizable, one more round trip).",
+       0, 0, check_reads, "local, linearizable"},
       {"client", "request_timeout_ms", &config.request_timeout_ms, "Longest wait for the answer to one try.", 10,
        hour_ms},
       {"client", "total_timeout_ms", &config.total_timeout_ms, "Longest time of a call with its retries.", 10, day_ms},

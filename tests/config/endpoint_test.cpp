@@ -52,3 +52,27 @@ TEST_CASE("only addresses of this machine are loopback") {
     CHECK_FALSE(is_loopback(host));
   }
 }
+
+TEST_CASE("a list of endpoints is read with spaces and repeated ones, and written without") {
+  const auto list = parse_endpoints(" a:1, [::1]:2 ,a:1,b:3", "client.endpoint");
+  REQUIRE(list);
+  CHECK(config::to_string(*list) == "a:1,[::1]:2,b:3");
+}
+
+TEST_CASE("a list of endpoints is refused for any of them") {
+  for (const std::string text : {"", ",", "a:1,", "a:1,,b:2", "a:1 b:2", "a:1;b:2", "a:1,b:0", "a:1,b"}) {
+    INFO(text);
+    const auto list = parse_endpoints(text, "client.endpoint");
+    REQUIRE_FALSE(list);
+    CHECK(list.failure().code == errc::invalid_argument);
+    CHECK(list.failure().field == "client.endpoint");
+  }
+}
+
+TEST_CASE("the client's choices of a node and of reads are checked") {
+  CHECK(load_client_config("", {{"client.prefer", "any"}, {"client.reads", "linearizable"}}));
+  CHECK(load_client_config("", {{"client.endpoint", "a:1, b:2"}}));
+  CHECK(load_client_config("", {{"client.prefer", "nearest"}}).failure().field == "client.prefer");
+  CHECK(load_client_config("", {{"client.reads", "Local"}}).failure().field == "client.reads");
+  CHECK(load_client_config("", {{"client.endpoint", "a:1,b"}}).failure().field == "client.endpoint");
+}
