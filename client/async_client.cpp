@@ -395,6 +395,15 @@ async_client::future<v1::ReadEventsResponse> async_client::read_events(v1::ReadE
   return ask<v1::ReadEventsResponse>(*channel_, front::event_bus, std::move(request));
 }
 
+async_client::future<void> async_client::read_barrier() {
+  answer<void> made;
+  channel_->start<v1::ReadBarrierResponse>(front::cluster_manager, v1::ReadBarrierRequest{}, repeat::always,
+                                           [promise = made.promise](const result<v1::ReadBarrierResponse>& reply) {
+                                             promise->set_value(reply ? result<void>{} : result<void>{reply.failure()});
+                                           });
+  return std::move(made.future);
+}
+
 async_client::future<v1::StatusResponse> async_client::status() {
   return ask<v1::StatusResponse>(*channel_, front::node, v1::StatusRequest{});
 }

@@ -142,6 +142,7 @@ class batcher : public std::enable_shared_from_this<batcher<Policy>> {
     channel::call call;
     call.to = Policy::to;
     call.may_repeat = Policy::may_repeat;
+    call.needs_barrier = is_read<request> && owner.is_linearizable();
     call.deadline = one.callers.front().deadline;
     call.content = caf::make_message(std::move(one.body));
     call.was_answer_lost = std::make_shared<std::atomic<bool>>(false);

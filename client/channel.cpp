@@ -28,6 +28,8 @@ const caf::strong_actor_ptr& target(const link_session& session, front to) {
       return session.directory.plan_supervisor;
     case front::event_bus:
       return session.directory.event_bus;
+    case front::cluster_manager:
+      return session.directory.cluster_manager;
     case front::node:
       break;
   }
@@ -50,6 +52,8 @@ result<void> check_settings(const config::client_config& settings) {
   };
   if (auto ok = positive(settings.request_timeout_ms, "client.request_timeout_ms"); !ok) return ok.failure();
   if (auto ok = positive(settings.total_timeout_ms, "client.total_timeout_ms"); !ok) return ok.failure();
+  if (settings.reads != "local" && settings.reads != "linearizable")
+    return error{errc::invalid_argument, "must be local or linearizable", "client.reads"};
   return positive(settings.inflight_max, "client.inflight_max");
 }
 
@@ -66,7 +70,10 @@ result<std::shared_ptr<channel>> channel::open(const config::client_config& sett
 }
 
 channel::channel(std::shared_ptr<hive::link> link, config::client_config settings)
-    : link_(std::move(link)), settings_(std::move(settings)), port_(link_->shared_ptr(), [](const caf::message&) {}) {}
+    : link_(std::move(link)),
+      settings_(std::move(settings)),
+      is_linearizable_(settings_.reads == "linearizable"),
+      port_(link_->shared_ptr(), [](const caf::message&) {}) {}
 
 channel::~channel() {
   // Nobody calls any more: callbacks find the weak reference expired and end their calls themselves.
@@ -111,27 +118,57 @@ error channel::expired(const call& one) const {
     failure.message += " (gave up after the total timeout, tries: " + std::to_string(one.tries) + ")";
     return failure;
   }
-  return {errc::deadline_exceeded, "no answer from " + config::to_string(link_->address()) + " in time", {}};
+  if (const auto trouble = link_->last_trouble().why; trouble.code != errc::none && !link_->current())
+    return {errc::unavailable, "no connection to " + link_->endpoints() + ": " + trouble.message, {}};
+  return {errc::deadline_exceeded, "no answer from " + link_->endpoints() + " in time", {}};
 }
 
 void channel::attempt(const call_ptr& one) {
-  const auto now = steady_clock::now();
-  if (now >= one->deadline) return finish(one, expired(*one));
+  if (steady_clock::now() >= one->deadline) return finish(one, expired(*one));
   const link_session_ptr session = link_->current();
   if (!session) return park(one);
-  const auto timeout =
-      one->request_timeout.count() > 0 ? one->request_timeout : milliseconds(settings_.request_timeout_ms);
   ++one->tries;
-  const auto number = port_.request(target(*session, one->to), one->content, std::min(one->deadline, now + timeout),
-                                    [weak = weak_from_this(), one](result<caf::message> reply) {
-                                      auto self = weak.lock();
-                                      if (!self)
-                                        one->done(reply ? std::move(reply) : result<caf::message>(closed));
-                                      else if (reply)
-                                        self->finish(one, std::move(reply));
-                                      else
-                                        self->on_failure(one, reply.failure());
-                                    });
+  if (one->needs_barrier)
+    send_behind_barrier(one, session);
+  else
+    send(one, session);
+}
+
+steady_time channel::try_deadline(const call& one) const {
+  const auto timeout =
+      one.request_timeout.count() > 0 ? one.request_timeout : milliseconds(settings_.request_timeout_ms);
+  return std::min(one.deadline, steady_clock::now() + timeout);
+}
+
+void channel::send_behind_barrier(const call_ptr& one, const link_session_ptr& session) {
+  const auto number =
+      port_.request(target(*session, front::cluster_manager), caf::make_message(v1::ReadBarrierRequest{}),
+                    try_deadline(*one), [weak = weak_from_this(), one, session](const result<caf::message>& reply) {
+                      auto self = weak.lock();
+                      if (!self)
+                        one->done(closed);
+                      else if (!reply)
+                        self->on_failure(one, session->generation, reply.failure());
+                      else if (self->link_->current() != session)
+                        self->attempt(one);
+                      else
+                        self->send(one, session);
+                    });
+  if (link_->current() != session) port_.fail(number, {errc::unavailable, "the connection was lost", {}});
+}
+
+void channel::send(const call_ptr& one, const link_session_ptr& session) {
+  const auto number =
+      port_.request(target(*session, one->to), one->content, try_deadline(*one),
+                    [weak = weak_from_this(), one, generation = session->generation](result<caf::message> reply) {
+                      auto self = weak.lock();
+                      if (!self)
+                        one->done(reply ? std::move(reply) : result<caf::message>(closed));
+                      else if (reply)
+                        self->finish(one, std::move(reply));
+                      else
+                        self->on_failure(one, generation, reply.failure());
+                    });
   // The session may have ended between the look and the send; then nobody will answer.
   if (link_->current() != session) port_.fail(number, {errc::unavailable, "the connection was lost", {}});
 }
@@ -140,8 +177,7 @@ void channel::park(const call_ptr& one) {
   const auto trouble = link_->last_trouble();
   if (trouble.is_refused) return finish(one, trouble.why);
   if (one->last.code == errc::none && trouble.why.code != errc::none)
-    one->last = {
-        errc::unavailable, "no connection to " + config::to_string(link_->address()) + ": " + trouble.why.message, {}};
+    one->last = {errc::unavailable, "no connection to " + link_->endpoints() + ": " + trouble.why.message, {}};
   std::uint64_t number = 0;
   {
     std::lock_guard lock(mutex_);
@@ -190,7 +226,11 @@ void channel::on_link_down(const error& why) {
   if (trouble.is_refused) on_link_up(nullptr);  // ends the parked calls with the refusal
 }
 
-void channel::on_failure(const call_ptr& one, const error& failure) {
+void channel::on_failure(const call_ptr& one, std::uint64_t generation, const error& failure) {
+  if (failure.code == errc::not_leader) {
+    if (link_->aim() != link_aim::leader) return finish(one, failure);  // this link stays where it is
+    link_->on_not_leader(generation, failure.field);
+  }
   const bool is_refused = is_refused_whole(failure.code);
   if (!is_refused && !is_interruption(failure.code)) return finish(one, failure);
   if (!is_refused && one->may_repeat == repeat::never) {
@@ -202,7 +242,9 @@ void channel::on_failure(const call_ptr& one, const error& failure) {
   if (!is_refused && one->was_answer_lost) *one->was_answer_lost = true;
   one->last = failure;
   const auto now = steady_clock::now();
-  const auto pause = failure.code == errc::deadline_exceeded ? milliseconds{0} : retry_pause(one->tries);
+  // The link sees to it that a follower is not asked again in a hurry.
+  const bool is_at_once = failure.code == errc::deadline_exceeded || failure.code == errc::not_leader;
+  const auto pause = is_at_once ? milliseconds{0} : retry_pause(one->tries);
   if (now + pause >= one->deadline) return finish(one, expired(*one));
   if (!link_->current()) return park(one);
   timers().at(now + pause, later(one, &channel::attempt));

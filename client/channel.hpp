@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <type_traits>
 
 #include <caf/make_message.hpp>
 
@@ -16,15 +17,26 @@
 namespace hive {
 
 /// The front actor that a call goes to.
-enum class front : std::uint8_t { node, task_manager, worker_registry, plan_supervisor, event_bus };
+enum class front : std::uint8_t { node, task_manager, worker_registry, plan_supervisor, event_bus, cluster_manager };
 
 /// May the same request be sent twice without harm?
 enum class repeat : std::uint8_t { never, always };
 
+/// Requests that show the state of things, and change nothing.
+template <class Request>
+inline constexpr bool is_read =
+    std::is_same_v<Request, v1::GetTasksRequest> || std::is_same_v<Request, v1::ListTasksRequest> ||
+    std::is_same_v<Request, v1::GetTaskLogsRequest> || std::is_same_v<Request, v1::ExplainTaskRequest> ||
+    std::is_same_v<Request, v1::ListWorkersRequest> || std::is_same_v<Request, v1::GetWorkerRequest> ||
+    std::is_same_v<Request, v1::GetPlanStatusRequest> || std::is_same_v<Request, v1::ListPlansRequest> ||
+    std::is_same_v<Request, v1::GetNextStepRequest> || std::is_same_v<Request, v1::CheckDependenciesRequest> ||
+    std::is_same_v<Request, v1::ReadEventsRequest>;
+
 struct lanes;
 
 /// Calls of one client with its settings: waits for the link, repeats within the total timeout what may be
-/// repeated, and keeps at most inflight_max calls on their way. Batched kinds go through their lanes. Thread-safe.
+/// repeated, and keeps at most inflight_max calls on their way. Batched kinds go through their lanes. What a node
+/// refuses with not_leader has not been done: it is repeated once the link has found the leader. Thread-safe.
 class channel : public link_observer, public std::enable_shared_from_this<channel> {
  public:
   using message_callback = std::function<void(result<caf::message>)>;
@@ -33,6 +45,7 @@ class channel : public link_observer, public std::enable_shared_from_this<channe
     front to = front::node;
     caf::message content;
     repeat may_repeat = repeat::always;
+    bool needs_barrier = false;  // a read that must see everything that was acknowledged before
     steady_time deadline;
     std::chrono::milliseconds request_timeout{0};  // of one try; 0: as configured
     message_callback done;
@@ -58,6 +71,7 @@ class channel : public link_observer, public std::enable_shared_from_this<channe
     one.to = to;
     one.content = caf::make_message(std::move(request));
     one.may_repeat = may_repeat;
+    one.needs_barrier = is_read<Request> && is_linearizable_;
     one.deadline = timeout.count() > 0 ? std::chrono::steady_clock::now() + timeout : total_deadline();
     one.request_timeout = timeout;
     one.done = [done = std::move(done)](result<caf::message> reply) { done(extract<Response>(std::move(reply))); };
@@ -73,6 +87,7 @@ class channel : public link_observer, public std::enable_shared_from_this<channe
   }
 
   [[nodiscard]] steady_time total_deadline() const;
+  [[nodiscard]] bool is_linearizable() const { return is_linearizable_; }
   [[nodiscard]] const config::client_config& settings() const { return settings_; }
   [[nodiscard]] hive::link& connection() { return *link_; }
   [[nodiscard]] const std::shared_ptr<hive::link>& connection_ptr() { return link_; }
@@ -84,16 +99,22 @@ class channel : public link_observer, public std::enable_shared_from_this<channe
 
  private:
   void attempt(const call_ptr& one);
+  /// First the barrier, then the call at the same node over the same connection; anew if the link moves in between.
+  void send_behind_barrier(const call_ptr& one, const link_session_ptr& session);
+  void send(const call_ptr& one, const link_session_ptr& session);
+  [[nodiscard]] steady_time try_deadline(const call& one) const;
   /// Runs `continue_with` on this channel, or ends the call if the channel is gone by then.
   std::function<void()> later(const call_ptr& one, void (channel::*continue_with)(const call_ptr&));
   void unpark(std::uint64_t number);
   void park(const call_ptr& one);
-  void on_failure(const call_ptr& one, const error& failure);
+  /// `generation` of the session that the call was sent in.
+  void on_failure(const call_ptr& one, std::uint64_t generation, const error& failure);
   void finish(const call_ptr& one, result<caf::message> outcome);
   [[nodiscard]] error expired(const call& one) const;
 
   std::shared_ptr<hive::link> link_;
   config::client_config settings_;
+  const bool is_linearizable_;
   std::unique_ptr<lanes> lanes_;
   port port_;
   std::mutex mutex_;

@@ -117,6 +117,7 @@ result<event_seq> client::publish(v1::WorkflowEvent event) { return async().publ
 result<v1::ReadEventsResponse> client::read_events(v1::ReadEventsRequest request) {
   return async().read_events(std::move(request)).get();
 }
+result<void> client::read_barrier() { return async().read_barrier().get(); }
 result<v1::StatusResponse> client::status() { return async().status().get(); }
 result<v1::CheckResponse> client::check() { return async().check().get(); }
 
@@ -182,7 +183,7 @@ result<v1::HelloResponse> client::wait_connected(milliseconds timeout) {
     if (std::chrono::steady_clock::now() >= due) {
       const std::string why =
           trouble.why.code == errc::none || trouble.why.message.empty() ? "no answer in time" : trouble.why.message;
-      return error{errc::unavailable, "no connection to " + config::to_string(connection.address()) + ": " + why, {}};
+      return error{errc::unavailable, "no connection to " + connection.endpoints() + ": " + why, {}};
     }
     watch->wait_until(due);
   }

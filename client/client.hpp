@@ -64,6 +64,7 @@ class async_client {
   future<event_seq> publish(v1::TaskEvent event);
   future<event_seq> publish(v1::WorkflowEvent event);
   future<v1::ReadEventsResponse> read_events(v1::ReadEventsRequest request);
+  future<void> read_barrier();
   future<v1::StatusResponse> status();
   future<v1::CheckResponse> check();
 
@@ -72,7 +73,10 @@ class async_client {
 };
 
 /// A connection to hive. Thread-safe: share one among all threads; calls that are in flight at the same time
-/// travel together. Connects by itself and again after a loss; a call waits for that within its timeout.
+/// travel together. Connects by itself and again after a loss; a call waits for that within its timeout. In a cluster
+/// it finds the node that leads and follows it. With client_config::prefer "any" it stays at the first node that
+/// answers: reads and subscriptions work there, changes fail with not_leader (the error's field is the leader's
+/// HOST:PORT) unless that node leads.
 ///
 /// Every call ends within client_config::total_timeout_ms. Reads, creates (by idempotency key; one is generated
 /// when the caller gave none) and changes that can be repeated are retried until then, also while the node says
@@ -166,6 +170,9 @@ class client {
   result<subscription> subscribe(subscribe_options options, event_callback on_event,
                                  subscription_end_callback on_end = {});
   result<v1::ReadEventsResponse> read_events(v1::ReadEventsRequest request);
+  /// Reads that follow show everything that was acknowledged, to anyone, before this call; for as long as the
+  /// connection holds. With client_config::reads "linearizable" every read does this by itself.
+  result<void> read_barrier();
   result<v1::StatusResponse> status();
   /// Proves the node's tables consistent; takes seconds on a large node, so its timeout is ten minutes.
   result<v1::CheckResponse> check();

@@ -29,40 +29,61 @@ constexpr milliseconds handshake_timeout{3'000};
 constexpr milliseconds hello_timeout{2'000};
 constexpr milliseconds ping_interval{2'000};
 constexpr milliseconds ping_timeout{3'000};
-constexpr milliseconds backoff_min{50};
-constexpr milliseconds backoff_max{800};
 constexpr milliseconds refused_pause{5'000};
+/// Of each of these steps while there are other nodes to try.
+constexpr milliseconds hasty_timeout{1'000};
+/// A node that knows of no leader is asked so often, and for so long: longer than an election takes.
+constexpr milliseconds news_interval{100};
+constexpr milliseconds news_patience{2'000};
+
+v1::Leadership leadership_in(const v1::HelloResponse& hello) {
+  if (hello.has_leadership()) return hello.leadership();
+  v1::Leadership alone;
+  alone.set_is_leader(true);
+  return alone;
+}
+
+error describe_follower(const std::string& node, const std::string& leader) {
+  return {errc::unavailable,
+          node + (leader.empty() ? " does not lead and knows of no leader: an election is on, or most nodes are missing"
+                                 : " does not lead, but says that " + leader + " does"),
+          {}};
+}
 
 }  // namespace
 
 result<std::shared_ptr<link>> link::open(const config::client_config& settings) {
   static std::mutex mutex;
   static std::map<std::string, std::weak_ptr<link>> open_links;
-  auto address = config::parse_endpoint(settings.endpoint, "client.endpoint");
-  if (!address) return address.failure();
-  if (address->port == 0) return error{errc::invalid_argument, "port 0 cannot be connected to", "client.endpoint"};
-  std::string key = config::to_string(*address);
-  std::optional<gate::tunnel::options> security;
+  auto addresses = config::parse_endpoints(settings.endpoint, "client.endpoint");
+  if (!addresses) return addresses.failure();
+  if (settings.prefer != "leader" && settings.prefer != "any")
+    return error{errc::invalid_argument, "must be leader or any", "client.prefer"};
+  options how;
+  how.endpoints = std::move(*addresses);
+  how.aim = settings.prefer == "any" ? link_aim::any : link_aim::leader;
+  std::string key = settings.prefer + '\n' + config::to_string(how.endpoints);
   if (!settings.tls_certificate.empty()) {
-    security.emplace();
-    security->files = {settings.tls_certificate, settings.tls_key, settings.tls_authority};
-    security->server_name = settings.tls_server_name.empty() ? address->host : settings.tls_server_name;
-    security->timeout = connect_timeout;
-    const auto& files = security->files;
-    for (const auto& part : {files.certificate, files.key, files.authority, security->server_name}) key += '\n' + part;
+    auto& security = how.security.emplace();
+    security.files = {settings.tls_certificate, settings.tls_key, settings.tls_authority};
+    security.server_name = settings.tls_server_name;
+    security.timeout = connect_timeout;
+    const auto& files = security.files;
+    for (const auto& part : {files.certificate, files.key, files.authority, security.server_name}) key += '\n' + part;
   }
   std::lock_guard lock(mutex);
   auto& known = open_links[key];
   if (auto shared = known.lock()) return shared;
-  auto made = std::make_shared<link>(runtime::instance(), *address, std::move(security));
+  auto made = std::make_shared<link>(runtime::instance(), std::move(how));
   known = made;
   return made;
 }
 
-link::link(std::shared_ptr<runtime> shared, config::endpoint address, std::optional<gate::tunnel::options> security)
+link::link(std::shared_ptr<runtime> shared, options how)
     : runtime_(std::move(shared)),
-      address_(std::move(address)),
-      security_(std::move(security)),
+      how_(std::move(how)),
+      endpoints_(config::to_string(how_.endpoints)),
+      search_(how_.endpoints),
       port_(
           runtime_, [](const caf::message&) {}, [this](const caf::actor_addr& source) { on_down(source); }),
       thread_([this] { run(); }) {}
@@ -100,6 +121,17 @@ void link::reset(const error& why) {
   changed_.notify_all();
 }
 
+void link::on_not_leader(std::uint64_t generation, const std::string& leader) {
+  if (how_.aim != link_aim::leader) return;
+  {
+    std::lock_guard lock(mutex_);
+    if (!session_ || session_->generation != generation) return;
+    session_ = nullptr;  // calls wait from now on, before the link's thread has looked
+    told_.emplace().set_endpoint(leader);
+  }
+  changed_.notify_all();
+}
+
 void link::notify(const std::function<void(link_observer&)>& tell) {
   std::vector<std::shared_ptr<link_observer>> alive;
   {
@@ -131,42 +163,109 @@ bool link::pause(milliseconds time) {
 }
 
 void link::run() {
-  milliseconds backoff = backoff_min;
-  while (pause(milliseconds{0})) {
-    auto session = connect_and_greet();
-    if (!session) {
-      const error why = explain(session.failure());
-      close_socket();
-      const bool is_refused = why.code == errc::failed_precondition;
-      {
-        std::lock_guard lock(mutex_);
-        watched_ = nullptr;
-        trouble_ = {why, is_refused};
-      }
-      notify([&](link_observer& one) { one.on_link_down(why); });
-      if (!pause(is_refused ? refused_pause : backoff)) return;
-      backoff = std::min(backoff * 2, backoff_max);
-      continue;
-    }
-    backoff = backoff_min;
-    notify([&](link_observer& one) { one.on_link_up(*session); });
-    const error why = watch(**session);
+  while (true) {
+    const auto step = search_.next();
+    if (!pause(step.pause)) return;
+    auto greeted = connect_and_greet(step);
+    if (greeted)
+      use(**greeted, step.to);
+    else
+      fail_connecting(step.to, explain(greeted.failure()));
     {
       std::lock_guard lock(mutex_);
-      session_ = nullptr;
       watched_ = nullptr;
-      trouble_ = {why, false};
     }
     close_socket();
-    notify([&](link_observer& one) { one.on_link_down(why); });
-    if (!pause(backoff)) return;
   }
 }
 
-result<link_session_ptr> link::connect_and_greet() {
-  auto socket = connect();
+void link::fail_connecting(const config::endpoint& to, const error& failure) {
+  search_.on_unreachable(to, failure.code == errc::failed_precondition);
+  const bool is_refused = search_.is_refused_by_all();
+  error why = failure;
+  if (how_.endpoints.size() > 1) why.message = config::to_string(to) + ": " + why.message;
+  {
+    std::lock_guard lock(mutex_);
+    trouble_ = {why, is_refused};
+  }
+  notify([&](link_observer& one) { one.on_link_down(why); });
+  if (is_refused) pause(refused_pause);
+}
+
+bool link::is_aimed_at(const v1::Leadership& told) const { return how_.aim != link_aim::leader || told.is_leader(); }
+
+void link::use(const link_session& greeted, const config::endpoint& at) {
+  v1::Leadership told = leadership_in(greeted.hello);
+  bool is_news = false;
+  while (true) {
+    if (how_.aim != link_aim::this_node) search_.learn(told);
+    if (is_aimed_at(told)) {
+      auto demoted = serve(greeted, at, told);
+      if (!demoted) return;
+      told = std::move(*demoted);
+      is_news = false;
+    }
+    {
+      std::lock_guard lock(mutex_);
+      trouble_ = {describe_follower(greeted.endpoint, told.endpoint()), false};
+    }
+    if (search_.on_follower(at, told.endpoint(), is_news)) return;
+    auto news = await_news(greeted, told);
+    if (!news) return;
+    told = std::move(*news);
+    is_news = true;
+  }
+}
+
+std::optional<v1::Leadership> link::serve(const link_session& greeted, const config::endpoint& at,
+                                          const v1::Leadership& told) {
+  auto session = std::make_shared<link_session>(greeted);
+  *session->hello.mutable_leadership() = told;
+  {
+    std::lock_guard lock(mutex_);
+    session->generation = ++generation_;
+    told_.reset();
+    if (!lost_) session_ = session;
+    trouble_ = {};
+  }
+  const auto since = std::chrono::steady_clock::now();
+  notify([&](link_observer& one) { one.on_link_up(session); });
+  auto [why, demoted] = watch(*session);
+  {
+    std::lock_guard lock(mutex_);
+    session_ = nullptr;
+    trouble_ = {why, false};
+  }
+  search_.on_session_over(at, std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - since));
+  notify([&, &why = why](link_observer& one) { one.on_link_down(why); });
+  return std::move(demoted);
+}
+
+std::optional<v1::Leadership> link::await_news(const link_session& greeted, const v1::Leadership& told) {
+  const auto end = std::chrono::steady_clock::now() + news_patience;
+  std::string named = told.endpoint();
+  while (std::chrono::steady_clock::now() < end) {
+    {
+      std::unique_lock lock(mutex_);
+      if (changed_.wait_for(lock, news_interval, [this] { return stopping_ || lost_.has_value(); })) return {};
+    }
+    auto reply = ask(greeted.node, caf::make_message(v1::PingRequest{}), hasty_timeout);
+    if (!reply || !reply->match_elements<v1::PingResponse>()) return {};
+    const auto& pong = reply->get_as<v1::PingResponse>(0);
+    const auto& now = pong.leadership();
+    if (now.is_leader() || (!now.endpoint().empty() && now.endpoint() != named)) return now;
+    named = now.endpoint();
+  }
+  return {};
+}
+
+result<std::shared_ptr<link_session>> link::connect_and_greet(const endpoint_search::step& step) {
+  const auto within = [&](milliseconds usual) {
+    return step.has_alternatives ? std::min(usual, hasty_timeout) : usual;
+  };
+  auto socket = connect(step.to, within(connect_timeout));
   if (!socket) return socket.failure();
-  auto node = hand_over(*socket);
+  auto node = hand_over(*socket, step.to.port, within(handshake_timeout));
   if (!node) return node.failure();
   {
     std::lock_guard lock(mutex_);
@@ -178,7 +277,7 @@ result<link_session_ptr> link::connect_and_greet() {
   request.set_protocol_version(protocol_version);
   request.set_client("hive C++ SDK");
   request.set_incarnation(runtime_->incarnation());
-  auto reply = ask(*node, caf::make_message(std::move(request)), hello_timeout);
+  auto reply = ask(*node, caf::make_message(std::move(request)), within(hello_timeout));
   if (!reply) return reply.failure();
   if (!reply->match_elements<v1::HelloResponse, node_directory>())
     return error{errc::failed_precondition, "the node's hello is of another protocol", {}};
@@ -190,18 +289,17 @@ result<link_session_ptr> link::connect_and_greet() {
   if (session->hello.protocol_version() != protocol_version || !front.task_manager || !front.worker_registry ||
       !front.dispatcher || !front.plan_supervisor || !front.event_bus || !front.cluster_manager)
     return error{errc::failed_precondition, "the node speaks another protocol version", {}};
-  std::lock_guard lock(mutex_);
-  if (lost_) return *lost_;
-  session->generation = ++generation_;
-  session_ = session;
-  trouble_ = {};
-  return link_session_ptr(session);
+  session->endpoint = config::to_string(step.to);
+  return session;
 }
 
-result<int> link::connect() {
-  auto socket = connect_socket(address_, connect_timeout);
-  if (!socket || !security_) return socket;
-  auto secure = gate::tunnel::open(*socket, *security_);
+result<int> link::connect(const config::endpoint& to, milliseconds timeout) {
+  auto socket = connect_socket(to, timeout);
+  if (!socket || !how_.security) return socket;
+  auto security = *how_.security;
+  security.timeout = timeout;
+  if (security.server_name.empty()) security.server_name = to.host;
+  auto secure = gate::tunnel::open(*socket, security);
   if (!secure) return secure.failure();
   tunnel_ = std::move(*secure);
   return tunnel_->take_socket();
@@ -218,14 +316,14 @@ error link::explain(const error& failure) const {
   return {failure.code, failure.message + "; does the node speak TLS? Then client.tls_certificate must be set", {}};
 }
 
-result<caf::strong_actor_ptr> link::hand_over(int socket) {
+result<caf::strong_actor_ptr> link::hand_over(int socket, std::uint16_t port, milliseconds timeout) {
   {
     std::lock_guard lock(mutex_);
     socket_ = ::fcntl(socket, F_DUPFD_CLOEXEC, 0);
   }
   auto scribe = runtime_->system().middleman().backend().new_scribe(socket);
   auto reply = ask(caf::actor_cast<caf::strong_actor_ptr>(runtime_->basp()),
-                   caf::make_message(caf::connect_atom::value, std::move(scribe), address_.port), handshake_timeout);
+                   caf::make_message(caf::connect_atom::value, std::move(scribe), port), timeout);
   if (!reply) return reply.failure();
   if (!reply->match_elements<caf::node_id, caf::strong_actor_ptr, std::set<std::string>>())
     return error{errc::internal, "BASP answered something else", {}};
@@ -252,25 +350,34 @@ result<caf::message> link::ask(const caf::strong_actor_ptr& to, caf::message con
   return ready.get();
 }
 
-error link::watch(const link_session& session) {
+std::pair<error, std::optional<v1::Leadership>> link::watch(const link_session& session) {
   for (std::uint64_t nonce = 1;; ++nonce) {
-    {
+    const auto ping_due = std::chrono::steady_clock::now() + ping_interval;
+    for (bool is_due = false; !is_due;) {
       std::unique_lock lock(mutex_);
-      changed_.wait_for(lock, ping_interval, [this] { return stopping_ || lost_.has_value(); });
-      if (stopping_) return {errc::unavailable, "the client was closed", {}};
-      if (lost_) return *lost_;
+      is_due = !changed_.wait_until(lock, ping_due, [this] { return stopping_ || lost_ || told_; });
+      if (stopping_) return {{errc::unavailable, "the client was closed", {}}, {}};
+      if (lost_) return {*lost_, {}};
+      if (!told_) continue;
+      const auto told = *std::exchange(told_, std::nullopt);
+      lock.unlock();
+      if (!is_aimed_at(told)) return {describe_follower(session.endpoint, told.endpoint()), told};
+      if (how_.aim != link_aim::this_node) search_.learn(told);
     }
     // On its own callback, so that a lost connection is noticed while the ping is on its way.
     v1::PingRequest ping;
     ping.set_nonce(nonce);
-    port_.request(session.node, caf::make_message(std::move(ping)), std::chrono::steady_clock::now() + ping_timeout,
-                  [this, generation = session.generation](const result<caf::message>& reply) {
-                    if (reply) return;
-                    std::lock_guard lock(mutex_);
-                    if (!session_ || session_->generation != generation) return;
-                    lost_ = error{errc::unavailable, "the node does not answer", {}};
-                    changed_.notify_all();
-                  });
+    port_.request(
+        session.node, caf::make_message(std::move(ping)), std::chrono::steady_clock::now() + ping_timeout,
+        [this, generation = session.generation](result<caf::message> reply) {
+          std::lock_guard lock(mutex_);
+          if (!session_ || session_->generation != generation) return;
+          if (!reply)
+            lost_ = error{errc::unavailable, "the node does not answer", {}};
+          else if (reply->match_elements<v1::PingResponse>() && reply->get_as<v1::PingResponse>(0).has_leadership())
+            told_ = reply->get_as<v1::PingResponse>(0).leadership();
+          changed_.notify_all();
+        });
   }
 }
 

@@ -53,7 +53,7 @@ void subscriber::start(outcome_callback on_first) {
     if (!self) return;
     const auto trouble = self->owner_->connection().last_trouble().why;
     self->report_first(error{errc::unavailable,
-                             "no subscription to " + config::to_string(self->owner_->connection().address()) + ": " +
+                             "no subscription to " + self->owner_->connection().endpoints() + ": " +
                                  (trouble.code == errc::none ? "no answer in time" : trouble.message),
                              {}});
   });

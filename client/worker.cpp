@@ -81,6 +81,7 @@ result<void> worker::start() {
     return error{errc::invalid_argument, "must be 1 to " + std::to_string(slots_max), "slots"};
   if (handlers_.empty() && !any_handler_)
     return error{errc::invalid_argument, "a worker needs at least one handler", "on"};
+  options_.connection.prefer = "leader";  // nobody else gives tasks out
   auto connection = hive::link::open(options_.connection);
   if (!connection) return connection.failure();
   worker_session::handler_table table;

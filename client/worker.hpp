@@ -117,7 +117,7 @@ struct worker_options {
   // its handlers take, so that short tasks need not wait for the node and long ones are never held back: what waits
   // 200 ms in line goes back to the queue. 0..4096; 0: none.
   std::uint32_t prefetch_max = 1'000;
-  config::client_config connection;     // endpoint and timeouts
+  config::client_config connection;     // endpoint and timeouts; in a cluster the worker goes to the leader
   bool install_signal_handling = true;  // run(): SIGTERM and SIGINT drain, a second one stops
   milliseconds drain_timeout{30'000};   // run() stops what still runs this long after a drain began
 };
@@ -125,7 +125,8 @@ struct worker_options {
 enum class worker_status { idle, connecting, active, draining, stopped };
 
 /// Executes tasks: registers, takes what the node assigns within its slots, calls the handlers on its own threads,
-/// reports, and keeps its tasks over a lost connection (the node gives it a grace period).
+/// reports, and keeps its tasks over a lost connection and a change of the leader (the node gives it a grace period):
+/// handlers run on meanwhile, and what they report is told to the next leader.
 ///
 ///   hive::worker worker({.name = "w1", .slots = 4});
 ///   worker.on("greet", [](hive::task_context& task) { return "\"hello " + task.payload() + "\""; });

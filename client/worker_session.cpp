@@ -86,16 +86,16 @@ void worker_session::on_link_up(const link_session_ptr&) { register_now(); }
 
 void worker_session::on_link_down(const error& why) {
   bool was_registered = false;
+  std::string node;
   {
     std::lock_guard lock(mutex_);
     was_registered = link_session_ != nullptr;
+    if (was_registered) node = link_session_->endpoint;
     link_session_ = nullptr;
     if (status_ == worker_status::active) status_ = worker_status::connecting;
     if (link_->last_trouble().is_refused) refusal_ = why;
   }
-  if (was_registered)
-    config::logger(component)->warn("lost the connection to {}: {}; trying again", options_.connection.endpoint,
-                                    why.message);
+  if (was_registered) config::logger(component)->warn("lost the connection to {}: {}; trying again", node, why.message);
   changed_.notify_all();
   port_->fail_all({errc::unavailable, why.message, {}});
   if (link_->last_trouble().is_refused) finish();
@@ -138,10 +138,17 @@ void worker_session::register_after(milliseconds pause) {
 
 void worker_session::on_registered(const link_session_ptr& session, result<v1::RegisterWorkerResponse> reply) {
   if (!reply) {
+    const bool is_follower = reply.failure().code == errc::not_leader;
+    if (is_follower) link_->on_not_leader(session->generation, reply.failure().field);
     milliseconds pause{0};
     {
       std::lock_guard lock(mutex_);
       is_registering_ = false;
+    }
+    // The link has left the node: on_link_up registers at the next one, or has found this registration still under way.
+    if (link_->current() != session) return register_now();
+    {
+      std::lock_guard lock(mutex_);
       if (is_refused_for_good(reply.failure().code)) refusal_ = reply.failure();
       pause = register_pause_;
       register_pause_ = std::min(register_pause_ * 2, register_pause_max);
@@ -177,7 +184,7 @@ void worker_session::on_registered(const link_session_ptr& session, result<v1::R
   }
   config::logger(component)->info("registered worker={} name={} session={} slots={} node={}",
                                   to_string(worker_id{reply->worker().id()}), options_.name, reply->worker().session(),
-                                  options_.slots, options_.connection.endpoint);
+                                  options_.slots, session->endpoint);
   changed_.notify_all();
   if (must_drain) request_drain();
   link_->shared().timers().after(heartbeat_interval_, [weak = weak_from_this(), generation] {
@@ -208,12 +215,16 @@ void worker_session::heartbeat(std::uint64_t generation) {
     request.set_has_slots_free(true);
     add_running(*request.mutable_running());
   }
-  port_->request(session->directory.worker_registry, caf::make_message(std::move(request)),
-                 steady_clock::now() + heartbeat_timeout,
-                 [weak = weak_from_this(), generation](result<caf::message> reply) {
-                   if (auto self = weak.lock())
-                     self->on_heartbeat(generation, channel::extract<v1::HeartbeatResponse>(std::move(reply)));
-                 });
+  port_->request(
+      session->directory.worker_registry, caf::make_message(std::move(request)),
+      steady_clock::now() + heartbeat_timeout,
+      [weak = weak_from_this(), generation, link_generation = session->generation](result<caf::message> reply) {
+        auto self = weak.lock();
+        if (!self) return;
+        auto answer = channel::extract<v1::HeartbeatResponse>(std::move(reply));
+        if (!answer) self->leave_follower(link_generation, answer.failure());
+        self->on_heartbeat(generation, std::move(answer));
+      });
   link_->shared().timers().after(heartbeat_interval_, [weak = weak_from_this(), generation] {
     if (auto self = weak.lock()) self->heartbeat(generation);
   });
@@ -234,6 +245,18 @@ void worker_session::on_heartbeat(std::uint64_t generation, result<v1::Heartbeat
     if (found != held_.end() && !found->second->is_ended) drop(lock, found->second);
   }
   check_done();
+}
+
+void worker_session::leave_follower(std::uint64_t link_generation, const error& refusal) {
+  if (refusal.code != errc::not_leader) return;
+  {
+    std::lock_guard lock(mutex_);
+    if (!link_session_ || link_session_->generation != link_generation) return;
+    link_session_ = nullptr;
+    if (status_ == worker_status::active) status_ = worker_status::connecting;
+  }
+  changed_.notify_all();
+  link_->on_not_leader(link_generation, refusal.field);
 }
 
 void worker_session::session_ended(lock_type& lock) {

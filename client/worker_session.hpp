@@ -83,6 +83,8 @@ class worker_session : public link_observer, public std::enable_shared_from_this
   void on_heartbeat(std::uint64_t generation, result<v1::HeartbeatResponse> reply);
   void on_push(const caf::message& content);
   void session_ended(lock_type& lock);
+  /// The node of that link session refuses changes: this session with it is over; the link finds the leader.
+  void leave_follower(std::uint64_t link_generation, const error& refusal);
   void request_drain();
   void deregister();
   void finish();

@@ -384,13 +384,16 @@ void worker_session::send_reports() {
     request.set_prefetch(prefetch_);
     ++report_messages_;
   }
-  const auto number = port_->request(
-      session->directory.dispatcher, caf::make_message(std::move(request)), steady_clock::now() + report_timeout,
-      [weak = weak_from_this(), under, sent](result<caf::message> reply) mutable {
-        if (auto self = weak.lock())
-          self->on_reports_answered(under, std::move(sent),
-                                    channel::extract<v1::ReportTasksResponse>(std::move(reply)));
-      });
+  const auto number = port_->request(session->directory.dispatcher, caf::make_message(std::move(request)),
+                                     steady_clock::now() + report_timeout,
+                                     [weak = weak_from_this(), under, sent,
+                                      link_generation = session->generation](result<caf::message> reply) mutable {
+                                       auto self = weak.lock();
+                                       if (!self) return;
+                                       auto answer = channel::extract<v1::ReportTasksResponse>(std::move(reply));
+                                       if (!answer) self->leave_follower(link_generation, answer.failure());
+                                       self->on_reports_answered(under, std::move(sent), std::move(answer));
+                                     });
   if (link_->current() != session) port_->fail(number, {errc::unavailable, "the connection was lost", {}});
 }
 

@@ -1,5 +1,6 @@
 #include "tests/client/fake_node.hpp"
 
+#include <optional>
 #include <stdexcept>
 
 #include <caf/event_based_actor.hpp>
@@ -45,6 +46,15 @@ v1::TaskResultItem drive(v1::TaskStatus& task, const v1::TaskStatusUpdate& updat
   return item;
 }
 
+/// What a node that does not lead answers to changes; nothing if it leads. The script's mutex is held.
+std::optional<caf::error> refuse_change(node_script& script) {
+  if (script.leadership.is_leader() && !script.says_not_leader) return {};
+  ++script.refusals;
+  script.changed.notify_all();
+  return make_error(error{errc::not_leader, "this node does not lead",
+                          script.says_not_leader ? std::string{} : script.leadership.endpoint()});
+}
+
 struct front_state {
   caf::strong_actor_ptr subscriber;
   std::uint64_t subscription = 0;
@@ -70,6 +80,10 @@ caf::behavior make_front(caf::stateful_actor<front_state>* self, const script_pt
       [self, script](const v1::CreateTasksRequest& request) -> caf::result<v1::CreateTasksResponse> {
         auto promise = self->make_response_promise<v1::CreateTasksResponse>();
         std::lock_guard lock(script->mutex);
+        if (auto refusal = refuse_change(*script)) {
+          promise.deliver(std::move(*refusal));
+          return promise;
+        }
         script->create_batches.push_back(request.specs_size());
         script->unanswered_max = std::max(script->unanswered_max, ++script->unanswered);
         script->changed.notify_all();
@@ -112,6 +126,7 @@ caf::behavior make_front(caf::stateful_actor<front_state>* self, const script_pt
       [script](const v1::GetTasksRequest& request) {
         std::lock_guard lock(script->mutex);
         script->reads += request.task_ids_size();
+        script->answered.emplace_back("get");
         v1::GetTasksResponse response;
         for (const auto id : request.task_ids()) {
           auto& task = *response.add_items()->mutable_task();
@@ -123,6 +138,10 @@ caf::behavior make_front(caf::stateful_actor<front_state>* self, const script_pt
       [self, script](const v1::PublishEventsRequest& request) -> caf::result<v1::PublishEventsResponse> {
         auto promise = self->make_response_promise<v1::PublishEventsResponse>();
         std::lock_guard lock(script->mutex);
+        if (auto refusal = refuse_change(*script)) {
+          promise.deliver(std::move(*refusal));
+          return promise;
+        }
         script->publishes += request.items_size();
         script->changed.notify_all();
         if (script->swallow_publish) {
@@ -134,8 +153,25 @@ caf::behavior make_front(caf::stateful_actor<front_state>* self, const script_pt
         promise.deliver(std::move(response));
         return promise;
       },
-      [self, script](const v1::SubscribeRequest& request) {
+      [self, script](const v1::ReadBarrierRequest&) -> caf::result<v1::ReadBarrierResponse> {
         std::lock_guard lock(script->mutex);
+        script->answered.emplace_back("barrier");
+        script->changed.notify_all();
+        if (script->barriers_to_swallow > 0) {
+          --script->barriers_to_swallow;
+          auto promise = self->make_response_promise<v1::ReadBarrierResponse>();
+          script->held.push_back([promise] {});
+          return promise;
+        }
+        return v1::ReadBarrierResponse{};
+      },
+      [self, script](const v1::SubscribeRequest& request) -> caf::result<v1::SubscribeResponse> {
+        std::lock_guard lock(script->mutex);
+        if (script->is_lagging && request.after_seq() > script->log.size()) {
+          script->subscribed_after.push_back(request.after_seq());
+          script->changed.notify_all();
+          return make_error(error{errc::unavailable, "the cursor is beyond the newest event", "after_seq"});
+        }
         auto& state = self->state;
         state.subscriber = self->current_sender();
         ++state.subscription;
@@ -158,8 +194,9 @@ caf::behavior make_front(caf::stateful_actor<front_state>* self, const script_pt
         script->changed.notify_all();
       },
       [](const v1::UnsubscribeRequest&) { return v1::UnsubscribeResponse{}; },
-      [self, script](const v1::RegisterWorkerRequest& request) {
+      [self, script](const v1::RegisterWorkerRequest& request) -> caf::result<v1::RegisterWorkerResponse> {
         std::lock_guard lock(script->mutex);
+        if (auto refusal = refuse_change(*script)) return std::move(*refusal);
         script->registrations.push_back(request);
         script->worker = self->current_sender();
         script->changed.notify_all();
@@ -171,7 +208,11 @@ caf::behavior make_front(caf::stateful_actor<front_state>* self, const script_pt
         response.set_heartbeat_interval_ms(50);
         return response;
       },
-      [](const v1::HeartbeatRequest&) { return v1::HeartbeatResponse{}; },
+      [script](const v1::HeartbeatRequest&) -> caf::result<v1::HeartbeatResponse> {
+        std::lock_guard lock(script->mutex);
+        if (auto refusal = refuse_change(*script)) return std::move(*refusal);
+        return v1::HeartbeatResponse{};
+      },
       [](const v1::DrainWorkerRequest&) { return v1::DrainWorkerResponse{}; },
       [script](const v1::DeregisterWorkerRequest&) {
         std::lock_guard lock(script->mutex);
@@ -179,10 +220,17 @@ caf::behavior make_front(caf::stateful_actor<front_state>* self, const script_pt
         script->changed.notify_all();
         return v1::DeregisterWorkerResponse{};
       },
-      [script](const v1::ReportTasksRequest& request) {
+      [self, script](const v1::ReportTasksRequest& request) -> caf::result<v1::ReportTasksResponse> {
         std::lock_guard lock(script->mutex);
+        if (auto refusal = refuse_change(*script)) return std::move(*refusal);
         script->reports.push_back(request);
         script->changed.notify_all();
+        if (script->reports_to_swallow > 0) {
+          --script->reports_to_swallow;
+          auto promise = self->make_response_promise<v1::ReportTasksResponse>();
+          script->held.push_back([promise] {});
+          return promise;
+        }
         v1::ReportTasksResponse response;
         for (const auto& report : request.reports()) {
           auto& item = *response.add_items();
@@ -194,17 +242,29 @@ caf::behavior make_front(caf::stateful_actor<front_state>* self, const script_pt
   };
 }
 
-node_actor::behavior_type make_node(node_actor::pointer, const caf::actor& front) {
+node_actor::behavior_type make_node(node_actor::pointer, const caf::actor& front, const script_ptr& script) {
   return {
-      [front](const v1::HelloRequest&) -> caf::result<v1::HelloResponse, node_directory> {
+      [front, script](const v1::HelloRequest&) -> caf::result<v1::HelloResponse, node_directory> {
         v1::HelloResponse response;
         response.set_protocol_version(protocol_version);
         response.mutable_limits()->set_batch_items_max(1000);
-        response.mutable_leadership()->set_is_leader(true);
+        {
+          std::lock_guard lock(script->mutex);
+          ++script->hellos;
+          script->changed.notify_all();
+          *response.mutable_leadership() = script->leadership;
+        }
         auto pointer = caf::actor_cast<caf::strong_actor_ptr>(front);
         return {response, node_directory{pointer, pointer, pointer, pointer, pointer, pointer}};
       },
-      [](const v1::PingRequest&) { return v1::PingResponse{}; },
+      [script](const v1::PingRequest&) {
+        v1::PingResponse response;
+        std::lock_guard lock(script->mutex);
+        ++script->pings;
+        script->changed.notify_all();
+        *response.mutable_leadership() = script->leadership;
+        return response;
+      },
       [](const v1::StatusRequest&) {
         v1::StatusResponse response;
         response.set_version("fake");
@@ -219,7 +279,8 @@ node_actor::behavior_type make_node(node_actor::pointer, const caf::actor& front
 fake_node::fake_node() : script_(std::make_shared<node_script>()), system_(config_) {
   harden(system_);
   front_ = system_.spawn(make_front, script_);
-  node_ = system_.spawn(make_node, front_);
+  node_ = system_.spawn(make_node, front_, script_);
+  script_->leadership.set_is_leader(true);
   auto port = system_.middleman().publish(node_, 0, "127.0.0.1");
   if (!port) throw std::runtime_error("cannot publish");
   port_ = *port;
@@ -237,10 +298,21 @@ fake_node::~fake_node() {
 
 config::client_config fake_node::client_settings() const {
   config::client_config settings;
-  settings.endpoint = "127.0.0.1:" + std::to_string(relay_->port());
+  settings.endpoint = endpoint();
   settings.request_timeout_ms = 5'000;
   settings.total_timeout_ms = 20'000;
   return settings;
+}
+
+std::string fake_node::endpoint() const { return "127.0.0.1:" + std::to_string(relay_->port()); }
+
+void fake_node::know_leader(const std::string& leader, const std::vector<std::string>& members) {
+  std::lock_guard lock(script_->mutex);
+  script_->leadership.Clear();
+  script_->leadership.set_node_id(1);
+  script_->leadership.set_is_leader(leader == endpoint());
+  script_->leadership.set_endpoint(leader);
+  for (const auto& one : members) script_->leadership.add_endpoints(one);
 }
 
 void fake_node::release_held() {

@@ -23,6 +23,15 @@ struct node_script {
   std::mutex mutex;
   std::condition_variable changed;
 
+  // the cluster: who leads, as this node knows it; one that does not lead refuses changes
+  v1::Leadership leadership;
+  int hellos = 0;
+  int pings = 0;
+  bool says_not_leader = false;       // although it says that it leads
+  int barriers_to_swallow = 0;        // never answered
+  int refusals = 0;                   // with not_leader
+  std::vector<std::string> answered;  // reads and barriers, in order
+
   // creates
   int creates_to_swallow = 0;       // taken, but never answered
   int creates_to_refuse = 0;        // resource_exhausted
@@ -45,12 +54,14 @@ struct node_script {
   std::vector<v1::Event> log;
   std::uint64_t acknowledged = 0;
   std::vector<std::uint64_t> subscribed_after;
+  bool is_lagging = false;  // cursors beyond the log are refused for the moment
 
   // workers
   std::vector<v1::RegisterWorkerRequest> registrations;
   std::vector<v1::ReportTasksRequest> reports;
   bool keep_running = true;  // registration keeps what the worker runs
   bool refuse_reports = false;
+  int reports_to_swallow = 0;  // messages, never answered
   bool is_deregistered = false;
   caf::strong_actor_ptr worker;
 
@@ -70,6 +81,11 @@ class fake_node {
   node_script& script() { return *script_; }
   tcp_relay& relay() { return *relay_; }
   [[nodiscard]] config::client_config client_settings() const;
+  /// HOST:PORT of the relay.
+  [[nodiscard]] std::string endpoint() const;
+  /// From now on this node knows `leader` as the leader (empty: none; its own endpoint: itself), and tells of
+  /// `members`.
+  void know_leader(const std::string& leader, const std::vector<std::string>& members = {});
   void release_held();
   void assign(const v1::TaskAssignment& assignment);
   void append_event(std::uint64_t task);
