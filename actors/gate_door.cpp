@@ -16,6 +16,8 @@
 #include <caf/replies_to.hpp>
 #include <caf/send.hpp>
 
+#include "hive/v1/replication.pb.h"
+
 namespace hive {
 namespace {
 
@@ -48,17 +50,29 @@ void allow_nodes(access_rules& rules, const caf::strong_actor_ptr& actor) {
 
 void allow_clients(access_rules& rules, const caf::strong_actor_ptr& node, const node_directory& directory) {
   using namespace v1;
-  allow<HelloRequest, PingRequest, StatusRequest, CheckRequest>(rules, node, role::client);
+  constexpr role_set who = role::client | role::operator_;
+  allow<HelloRequest, PingRequest, StatusRequest, CheckRequest>(rules, node, who);
   allow<CreateTasksRequest, GetTasksRequest, ListTasksRequest, UpdateTaskStatusesRequest, CancelTasksRequest,
         RetryTasksRequest, PurgeTasksRequest, GetTaskLogsRequest, ExplainTaskRequest>(rules, directory.task_manager,
-                                                                                      role::client);
+                                                                                      who);
   allow<ListWorkersRequest, GetWorkerRequest, DrainWorkerRequest, DeregisterWorkerRequest>(
-      rules, directory.worker_registry, role::client);
+      rules, directory.worker_registry, who);
   allow<CreatePlanRequest, UploadPlanPartRequest, GetPlanStatusRequest, ListPlansRequest, GetNextStepRequest,
-        CheckDependenciesRequest, ControlPlanRequest>(rules, directory.plan_supervisor, role::client);
-  allow<ClusterStatusRequest, ReadBarrierRequest>(rules, directory.cluster_manager, role::client);
+        CheckDependenciesRequest, ControlPlanRequest>(rules, directory.plan_supervisor, who);
+  allow<ClusterStatusRequest, ReadBarrierRequest>(rules, directory.cluster_manager, who);
   allow<SubscribeRequest, AckEvents, UnsubscribeRequest, PublishEventsRequest, ReadEventsRequest>(
-      rules, directory.event_bus, role::client);
+      rules, directory.event_bus, who);
+}
+
+void allow_operators(access_rules& rules, const node_directory& directory) {
+  using namespace v1;
+  allow<ChangeClusterRequest, OpenBackupRequest, ReadBackupRequest, CloseBackupRequest>(
+      rules, directory.cluster_manager, role::operator_);
+}
+
+void allow_peers(access_rules& rules, const node_directory& directory, const caf::strong_actor_ptr& peer_receiver) {
+  allow<v1::PeerHelloRequest>(rules, directory.cluster_manager, role::node);
+  if (peer_receiver) allow<v1::PeerMessage>(rules, peer_receiver, role::node);
 }
 
 void allow_workers(access_rules& rules, const caf::strong_actor_ptr& node, const node_directory& directory) {
@@ -82,7 +96,8 @@ gate::basp::node_key wire_id_of(caf::actor_system& system) {
   return key;
 }
 
-std::shared_ptr<const access_rules> make_access_rules(const node_actor& node, const node_directory& directory) {
+std::shared_ptr<const access_rules> make_access_rules(const node_actor& node, const node_directory& directory,
+                                                      const caf::strong_actor_ptr& peer_receiver) {
   auto rules = std::make_shared<access_rules>();
   const auto front = caf::actor_cast<caf::strong_actor_ptr>(node);
   allow_nodes<node_actor>(*rules, front);
@@ -93,7 +108,9 @@ std::shared_ptr<const access_rules> make_access_rules(const node_actor& node, co
   allow_nodes<event_bus_actor>(*rules, directory.event_bus);
   allow_nodes<cluster_manager_actor>(*rules, directory.cluster_manager);
   allow_clients(*rules, front, directory);
+  allow_operators(*rules, directory);
   allow_workers(*rules, front, directory);
+  allow_peers(*rules, directory, peer_receiver);
   return rules;
 }
 

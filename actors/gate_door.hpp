@@ -16,8 +16,11 @@ namespace hive {
 gate::basp::node_key wire_id_of(caf::actor_system& system);
 
 /// Which role may send what to the front actors: `node` everything, `client` what hivectl and the SDK's client do,
-/// `worker` what a worker session needs. Nothing else in the process can be addressed through the gate.
-std::shared_ptr<const gate::access_rules> make_access_rules(const node_actor& node, const node_directory& directory);
+/// `operator` that and changes of the cluster and backups, `worker` what a worker session needs. `peer_receiver` (null:
+/// the node stands alone) takes PeerMessage of other nodes. Nothing else in the process can be addressed through the
+/// gate.
+std::shared_ptr<const gate::access_rules> make_access_rules(const node_actor& node, const node_directory& directory,
+                                                            const caf::strong_actor_ptr& peer_receiver = {});
 
 /// Joins connections that the gate has let in to BASP, with the node's front actor as what is published there.
 /// Thread-safe.

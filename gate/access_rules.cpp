@@ -5,7 +5,7 @@
 namespace hive::gate {
 namespace {
 
-constexpr std::array all_roles{role::client, role::worker, role::node};
+constexpr std::array all_roles{role::client, role::worker, role::node, role::operator_};
 
 }  // namespace
 
@@ -17,6 +17,8 @@ std::string to_string(role one) {
       return "worker";
     case role::node:
       return "node";
+    case role::operator_:
+      return "operator";
   }
   return "unknown";
 }

@@ -8,7 +8,7 @@
 namespace hive::gate {
 
 /// What the holder of a certificate is. A certificate may carry several.
-enum class role : std::uint8_t { client = 1, worker = 2, node = 4 };
+enum class role : std::uint8_t { client = 1, worker = 2, node = 4, operator_ = 8 };
 
 /// Roles as a set of bits.
 struct role_set {
@@ -27,7 +27,7 @@ struct role_set {
 };
 constexpr role_set operator|(role left, role right) { return role_set(left) | role_set(right); }
 
-/// "client", "worker", "node".
+/// "client", "worker", "node", "operator".
 std::string to_string(role one);
 /// "client, worker"; "none" for an empty set.
 std::string to_string(role_set roles);

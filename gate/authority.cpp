@@ -164,7 +164,7 @@ result<std::string> alternative_names_of(const certificate_request& request, con
     return error{errc::invalid_argument, "a node's certificate needs the hosts that clients connect to", {}};
   std::string names;
   const auto add = [&names](const std::string& name) { names += (names.empty() ? "" : ",") + name; };
-  for (const role one : {role::client, role::worker, role::node}) {
+  for (const role one : {role::client, role::worker, role::node, role::operator_}) {
     if (request.roles.has_any_of(one)) add("URI:" + identity_uri(cluster, one, request.name));
   }
   for (const std::string& host : request.hosts) {

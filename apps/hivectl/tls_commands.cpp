@@ -48,8 +48,8 @@ result<gate::role_set> parse_roles(const std::string& text) {
     const std::size_t comma = std::min(text.find(',', at), text.size());
     const auto one = gate::parse_role(text.substr(at, comma - at));
     if (one.is_empty())
-      return error{errc::invalid_argument, "\"" + text.substr(at, comma - at) + "\" is no role: node, worker, client",
-                   "ROLE"};
+      return error{errc::invalid_argument,
+                   "\"" + text.substr(at, comma - at) + "\" is no role: node, worker, client, operator", "ROLE"};
     roles = roles | one;
     at = comma + 1;
   }
@@ -124,7 +124,7 @@ int init(const session& context, const tls_arguments& told) {
   context.out.print_line("");
   context.out.print_line(
       "next:\n  hivectl tls issue node n1 --host HOST_OR_ADDRESS_OF_N1\n"
-      "  hivectl tls issue worker w1\n  hivectl tls issue client me");
+      "  hivectl tls issue worker w1\n  hivectl tls issue client me\n  hivectl tls issue operator admin");
   return 0;
 }
 
@@ -262,7 +262,8 @@ void add_tls_commands(CLI::App& app, session& context) {
   starting->add_option("--days", told->authority_days, "How long it is valid")->check(years)->capture_default_str();
 
   auto* issuing = add("issue", "Make a key and a certificate.", issue);
-  issuing->add_option("ROLE", told->roles, "node, worker or client; several with commas: client,worker")->required();
+  issuing->add_option("ROLE", told->roles, "node, worker, client or operator; several with commas: client,worker")
+      ->required();
   issuing->add_option("NAME", told->name, "Who holds it; also the name of the files")->required();
   issuing
       ->add_option(

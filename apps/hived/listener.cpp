@@ -17,8 +17,9 @@
 namespace hive::apps {
 namespace {
 
-/// What a message's envelope adds to the largest request that a facade takes.
-constexpr std::uint64_t envelope_bytes_max = 64ULL << 10U;
+/// What envelopes add to the largest request that a facade takes: as a command it is an entry of the log, and that may
+/// come in a message of a peer.
+constexpr std::uint64_t envelope_bytes_max = 128ULL << 10U;
 
 class plain_listener final : public listener {
  public:

@@ -76,6 +76,48 @@ TEST_CASE("clients cannot act as workers, nor workers as clients") {
   CHECK(check(directory.plan_supervisor, "hive.v1.ControlPlanRequest", role::worker) == verdict::wrong_role);
 }
 
+TEST_CASE("operators change the cluster and make backups, clients only look") {
+  node_fixture node;
+  node.start();
+  const auto& directory = node.runtime->directory();
+  const auto rules = make_access_rules(node.runtime->front(), directory);
+  const auto check = [&](const char* message, gate::role_set who) {
+    return rules->check(directory.cluster_manager->id(), message, who);
+  };
+  for (const auto* message : {"hive.v1.ChangeClusterRequest", "hive.v1.OpenBackupRequest", "hive.v1.ReadBackupRequest",
+                              "hive.v1.CloseBackupRequest"}) {
+    INFO(message);
+    CHECK(check(message, role::operator_) == verdict::allowed);
+    CHECK(check(message, role::client | role::worker) == verdict::wrong_role);
+  }
+  for (const auto* message : {"hive.v1.ClusterStatusRequest", "hive.v1.ReadBarrierRequest"}) {
+    INFO(message);
+    CHECK(check(message, role::operator_) == verdict::allowed);
+    CHECK(check(message, role::client) == verdict::allowed);
+    CHECK(check(message, role::worker) == verdict::wrong_role);
+  }
+  // Whatever a client may do an operator may.
+  CHECK(rules->check(directory.task_manager->id(), "hive.v1.CreateTasksRequest", role::operator_) == verdict::allowed);
+  CHECK(rules->check(directory.dispatcher->id(), "hive.v1.ReportTasksRequest", role::operator_) == verdict::wrong_role);
+}
+
+TEST_CASE("only nodes speak as peers, and only to the actor that takes it") {
+  node_fixture node;
+  node.start();
+  const auto& directory = node.runtime->directory();
+  const auto receiver = caf::actor_cast<caf::strong_actor_ptr>(node.runtime->writer());
+  const auto others = role::client | role::worker | role::operator_;
+  const auto manager = directory.cluster_manager->id();
+  const auto alone = make_access_rules(node.runtime->front(), directory);
+  CHECK(alone->check(manager, "hive.v1.PeerHelloRequest", role::node) == verdict::allowed);
+  CHECK(alone->check(manager, "hive.v1.PeerHelloRequest", others) == verdict::wrong_role);
+  CHECK(alone->check(receiver->id(), "hive.v1.PeerMessage", role::node) == verdict::unknown_receiver);
+  const auto member = make_access_rules(node.runtime->front(), directory, receiver);
+  CHECK(member->check(receiver->id(), "hive.v1.PeerMessage", role::node) == verdict::allowed);
+  CHECK(member->check(receiver->id(), "hive.v1.PeerMessage", others) == verdict::wrong_role);
+  CHECK(member->check(receiver->id(), "hive.v1.PeerHelloRequest", role::node) == verdict::unknown_message);
+}
+
 TEST_CASE("actors that are not published cannot be reached, whatever the certificate") {
   node_fixture node;
   node.start();

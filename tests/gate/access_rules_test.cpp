@@ -20,8 +20,10 @@ TEST_CASE("what is not listed does not pass, and the reason is told apart") {
 
 TEST_CASE("roles are read and written by name") {
   CHECK(parse_role("worker") == role_set(role::worker));
+  CHECK(parse_role("operator") == role_set(role::operator_));
   CHECK(parse_role("Worker").is_empty());
   CHECK(parse_role("").is_empty());
   CHECK(to_string(role::client | role::node) == "client, node");
+  CHECK(to_string(role::operator_ | role::client) == "client, operator");
   CHECK(to_string(role_set{}) == "none");
 }

@@ -10,6 +10,17 @@ using namespace hive;
 using namespace hive::gate;
 using namespace hive::gate::test;
 
+TEST_CASE("an operator's certificate is one for TLS clients, with that role in its name") {
+  const auto authority = make_authority("demo", valid_for_days(100));
+  REQUIRE(authority);
+  const auto issued = issue_certificate(*authority, {"olga", role::client | role::operator_, {}, valid_for_days(30)});
+  REQUIRE(issued);
+  const auto facts = read_certificate(issued->certificate);
+  REQUIRE(facts);
+  CHECK(facts->roles == (role::client | role::operator_));
+  CHECK(identity_uri("demo", role::operator_, "olga") == "hive://demo/operator/olga");
+}
+
 TEST_CASE("a certificate says who holds it, for which hosts and how long") {
   const auto authority = make_authority("demo", valid_for_days(100));
   REQUIRE(authority);
