@@ -24,6 +24,8 @@ inline constexpr const char* actor = "actor";      // task_manager, ledger, ...
 inline constexpr const char* code = "code";        // hive::errc by name
 inline constexpr const char* reason = "reason";    // gate::refusal by name
 inline constexpr const char* version = "version";  // of hive
+inline constexpr const char* role = "role";        // of the node in its cluster
+inline constexpr const char* peer = "peer";        // node_id of another member; 64 at most
 }  // namespace label
 
 // Counters, by type.
@@ -75,11 +77,37 @@ inline constexpr metric storage_map{"hive_storage_map_bytes",
 inline constexpr metric storage_used{"hive_storage_used_bytes", "LMDB pages in use, without the free list."};
 inline constexpr metric storage_file{"hive_storage_file_bytes", "Disk blocks that the LMDB file takes."};
 inline constexpr metric storage_free{"hive_storage_free_pages", "Pages in the LMDB free list."};
+// A member of a cluster; read at a scrape. Absent on a node that stands alone.
+inline constexpr metric replication_role{"hive_replication_role", "1 for the role that this node has, 0 for others."};
+inline constexpr metric replication_term{"hive_replication_term", "Raft's term: grows with every election."};
+inline constexpr metric replication_leader{"hive_replication_leader_id", "Node that leads; 0 if none is known."};
+inline constexpr metric leader_changes{"hive_replication_leader_changes_total",
+                                       "Times that another leader became known to this node."};
+inline constexpr metric commit_index{"hive_replication_commit_index",
+                                     "Last entry of the log that is known to be on a majority."};
+inline constexpr metric applied_index{"hive_replication_applied_index", "Last entry of the log that was applied."};
+inline constexpr metric log_first{"hive_replication_log_first_index", "First entry of the log that is kept."};
+inline constexpr metric log_last{"hive_replication_log_last_index", "Last entry of the log."};
+inline constexpr metric log_entries{"hive_replication_log_entries", "Entries of the log that are kept."};
+inline constexpr metric peer_linked{"hive_replication_peer_linked", "1 if this node can send to the peer, else 0."};
+inline constexpr metric peer_lag{"hive_replication_peer_lag_entries",
+                                 "Entries that the peer has not acknowledged; known to the leader only."};
+inline constexpr metric snapshots_offered{"hive_replication_snapshots_offered_total",
+                                          "Copies of the state offered to followers too far behind."};
+inline constexpr metric snapshots_installed{"hive_replication_snapshots_installed_total",
+                                            "Copies of another node's state that replaced this one's."};
+inline constexpr metric messages_refused{"hive_replication_messages_refused_total",
+                                         "Messages of peers that were malformed or impossible."};
+inline constexpr metric messages_discarded{"hive_replication_messages_discarded_total",
+                                           "Messages of peers that came over a connection no longer in use."};
 // The node itself.
 inline constexpr metric build_info{"hive_build_info", "Always 1; the version is a label."};
 inline constexpr metric start_time{"hive_process_start_time_seconds", "Start of the process, in seconds since 1970."};
 inline constexpr metric scrape_failures{"hive_scrape_failures_total",
                                         "Scrapes for which the node's status could not be read."};
+
+/// Values of the label `role`.
+inline constexpr std::array cluster_roles{"waiting", "stand_by", "follower", "candidate", "leader"};
 
 /// Bucket bounds in seconds, 1-2.5-5: waits and runs of tasks, 1 ms to 1 hour.
 inline constexpr std::array task_seconds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,  0.25, 0.5,

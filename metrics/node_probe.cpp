@@ -6,6 +6,8 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -84,17 +86,26 @@ class scrape_gauges final : public prometheus::Collectable {
       const std::lock_guard<std::mutex> lock{mutex_};
       collect = collect_;
     }
-    if (!collect) return {};
+    std::vector<prometheus::MetricFamily> families;
     try {
-      return to_families(collect(), [this](std::string_view type) { return types_.of(type).type; });
+      if (collect) families = to_families(collect(), [this](std::string_view type) { return types_.of(type).type; });
     } catch (const std::exception&) {
       failures_.Increment();  // the counters are still served
-      return {};
     }
+    // After the question: it may have set them.
+    const std::lock_guard<std::mutex> lock{mutex_};
+    if (replication_) std::ranges::move(to_families(*replication_), std::back_inserter(families));
+    return families;
+  }
+
+  void set(replication_figures figures) {
+    const std::lock_guard<std::mutex> lock{mutex_};
+    replication_ = std::move(figures);
   }
 
  private:
   mutable std::mutex mutex_;
+  std::optional<replication_figures> replication_;
   std::function<node_probe::snapshot()> collect_;
   type_table& types_;
   Counter& failures_;
@@ -219,6 +230,8 @@ void node_probe::gate_connections(std::size_t joined, std::size_t pending) {
   state_->gate_connections.Add({{names::label::state, "joined"}}).Set(static_cast<double>(joined));
   state_->gate_connections.Add({{names::label::state, "pending"}}).Set(static_cast<double>(pending));
 }
+
+void node_probe::replication(replication_figures figures) { state_->gauges->set(std::move(figures)); }
 
 void node_probe::on_scrape(std::function<snapshot()> collect) { state_->gauges->ask(std::move(collect)); }
 

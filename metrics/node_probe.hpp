@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "hive/v1/api.pb.h"
@@ -17,6 +19,28 @@ struct storage_gauges {
   std::uint64_t used_bytes = 0;
   std::uint64_t file_bytes = 0;
   std::uint64_t free_pages = 0;
+};
+
+/// How a member of a cluster does. Totals count from the start of the process.
+struct replication_figures {
+  std::string role;  // waiting, stand_by, follower, candidate or leader
+  std::uint64_t term = 0;
+  std::uint64_t leader_id = 0;  // 0: unknown
+  std::uint64_t leader_changes = 0;
+  std::uint64_t commit_index = 0;
+  std::uint64_t applied_index = 0;
+  std::uint64_t log_first = 0;
+  std::uint64_t log_last = 0;
+  struct peer {
+    std::uint64_t node_id = 0;
+    bool is_linked = false;
+    std::optional<std::uint64_t> lag_entries;  // only a leader knows
+  };
+  std::vector<peer> peers;  // the other members
+  std::uint64_t snapshots_offered = 0;
+  std::uint64_t snapshots_installed = 0;
+  std::uint64_t messages_refused = 0;    // malformed or impossible
+  std::uint64_t messages_discarded = 0;  // of an old link
 };
 
 /// Every metric of a node, behind verbs. All members are thread-safe and cheap; none throws.
@@ -45,6 +69,9 @@ class node_probe {
   void gate_joined();
   void gate_refused(const std::string& reason);
   void gate_connections(std::size_t joined, std::size_t pending);
+
+  /// Of a member of a cluster, as it is now. A node that stands alone never calls it and has none of these metrics.
+  void replication(replication_figures figures);
 
   /// Gauges that are read when somebody scrapes.
   struct snapshot {

@@ -32,6 +32,13 @@ prometheus::MetricFamily single(const names::metric& what, std::uint64_t value) 
   return family;
 }
 
+prometheus::MetricFamily single_counter(const names::metric& what, std::uint64_t value) {
+  auto family = gauge_family(what);
+  family.type = prometheus::MetricType::Counter;
+  family.metric.emplace_back().counter.value = static_cast<double>(value);
+  return family;
+}
+
 /// "TASK_STATE_QUEUED" -> "queued"; empty for a number outside the enum.
 std::string state_label(std::string name, std::string_view prefix) {
   if (name.size() <= prefix.size()) return {};
@@ -98,6 +105,39 @@ std::vector<prometheus::MetricFamily> to_families(const node_probe::snapshot& se
   families.push_back(single(names::storage_file, seen.storage.file_bytes));
   families.push_back(single(names::storage_free, seen.storage.free_pages));
   // A family without a metric would be an empty block in the text.
+  std::erase_if(families, [](const prometheus::MetricFamily& family) { return family.metric.empty(); });
+  return families;
+}
+
+std::vector<prometheus::MetricFamily> to_families(const replication_figures& figures) {
+  auto roles = gauge_family(names::replication_role);
+  for (const char* const role : names::cluster_roles)
+    add_value(roles, {{names::label::role, role}}, figures.role == role ? 1 : 0);
+  auto linked = gauge_family(names::peer_linked);
+  auto lags = gauge_family(names::peer_lag);
+  for (const auto& peer : figures.peers) {
+    const std::string id = std::to_string(peer.node_id);
+    add_value(linked, {{names::label::peer, id}}, peer.is_linked ? 1 : 0);
+    if (peer.lag_entries) add_value(lags, {{names::label::peer, id}}, *peer.lag_entries);
+  }
+  const std::uint64_t kept = figures.log_last < figures.log_first ? 0 : figures.log_last - figures.log_first + 1;
+  std::vector<prometheus::MetricFamily> families{
+      std::move(roles),
+      single(names::replication_term, figures.term),
+      single(names::replication_leader, figures.leader_id),
+      single_counter(names::leader_changes, figures.leader_changes),
+      single(names::commit_index, figures.commit_index),
+      single(names::applied_index, figures.applied_index),
+      single(names::log_first, figures.log_first),
+      single(names::log_last, figures.log_last),
+      single(names::log_entries, kept),
+      std::move(linked),
+      std::move(lags),
+      single_counter(names::snapshots_offered, figures.snapshots_offered),
+      single_counter(names::snapshots_installed, figures.snapshots_installed),
+      single_counter(names::messages_refused, figures.messages_refused),
+      single_counter(names::messages_discarded, figures.messages_discarded),
+  };
   std::erase_if(families, [](const prometheus::MetricFamily& family) { return family.metric.empty(); });
   return families;
 }

@@ -16,4 +16,6 @@ namespace hive::metrics {
 std::vector<prometheus::MetricFamily> to_families(const node_probe::snapshot& seen,
                                                   const std::function<std::string(std::string_view)>& label_of);
 
+std::vector<prometheus::MetricFamily> to_families(const replication_figures& figures);
+
 }  // namespace hive::metrics

@@ -110,6 +110,21 @@ TEST_CASE("every metric of names.hpp stands in the text") {
                            names::storage_used,
                            names::storage_file,
                            names::storage_free,
+                           names::replication_role,
+                           names::replication_term,
+                           names::replication_leader,
+                           names::leader_changes,
+                           names::commit_index,
+                           names::applied_index,
+                           names::log_first,
+                           names::log_last,
+                           names::log_entries,
+                           names::peer_linked,
+                           names::peer_lag,
+                           names::snapshots_offered,
+                           names::snapshots_installed,
+                           names::messages_refused,
+                           names::messages_discarded,
                            names::build_info,
                            names::start_time,
                            names::scrape_failures}) {
@@ -138,6 +153,29 @@ TEST_CASE("every metric of names.hpp stands in the text") {
   CHECK(has_line(text, R"(hive_slots{state="free"} 10)"));
   CHECK(has_line(text, R"(hive_event_log_events 91)"));
   CHECK(has_line(text, R"(hive_storage_free_pages 9)"));
+  CHECK(has_line(text, R"(hive_replication_role{role="leader"} 1)"));
+  CHECK(has_line(text, R"(hive_replication_role{role="follower"} 0)"));
+  CHECK(has_line(text, R"(hive_replication_term 7)"));
+  CHECK(has_line(text, R"(hive_replication_leader_id 1)"));
+  CHECK(has_line(text, R"(hive_replication_leader_changes_total 2)"));
+  CHECK(has_line(text, R"(hive_replication_commit_index 90)"));
+  CHECK(has_line(text, R"(hive_replication_applied_index 89)"));
+  CHECK(has_line(text, R"(hive_replication_log_first_index 41)"));
+  CHECK(has_line(text, R"(hive_replication_log_last_index 91)"));
+  CHECK(has_line(text, R"(hive_replication_log_entries 51)"));
+  CHECK(has_line(text, R"(hive_replication_peer_linked{peer="2"} 1)"));
+  CHECK(has_line(text, R"(hive_replication_peer_linked{peer="3"} 0)"));
+  CHECK(has_line(text, R"(hive_replication_peer_lag_entries{peer="2"} 1)"));
+  CHECK(text.find(R"(lag_entries{peer="3"})") == std::string::npos);
+  CHECK(has_line(text, R"(hive_replication_snapshots_offered_total 4)"));
+  CHECK(has_line(text, R"(hive_replication_snapshots_installed_total 5)"));
+  CHECK(has_line(text, R"(hive_replication_messages_refused_total 6)"));
+  CHECK(has_line(text, R"(hive_replication_messages_discarded_total 8)"));
+}
+
+TEST_CASE("a node that stands alone has no metrics of a cluster") {
+  const node_probe probe{"1.2.3"};
+  CHECK(probe.text().find("hive_replication") == std::string::npos);
 }
 
 TEST_CASE("promtool finds nothing to say about the metrics") {

@@ -36,6 +36,21 @@ inline void fill_every_metric(node_probe& probe) {
   probe.gate_refused("no_certificate");
   probe.gate_refused("no_certificate");
   probe.gate_connections(3, 40);
+  replication_figures member;
+  member.role = "leader";
+  member.term = 7;
+  member.leader_id = 1;
+  member.leader_changes = 2;
+  member.commit_index = 90;
+  member.applied_index = 89;
+  member.log_first = 41;
+  member.log_last = 91;
+  member.peers = {{2, true, 1}, {3, false, {}}};
+  member.snapshots_offered = 4;
+  member.snapshots_installed = 5;
+  member.messages_refused = 6;
+  member.messages_discarded = 8;
+  probe.replication(member);
   probe.on_scrape([] {
     node_probe::snapshot seen;
     auto* counts = seen.status.add_tasks();
