@@ -222,6 +222,7 @@ event_bus_inner::behavior_type event_bus(event_bus_inner::stateful_pointer<event
   state.writer = std::move(writer);
   subscription_table::options limits;
   limits.subscribers_max = state.context->config.events.subscribers_max;
+  limits.may_lag = state.context->cluster != nullptr;
   state.table.emplace(limits, core::summarize(*state.context->store->read()).event_seq_last());
   self->set_down_handler([&state](const caf::down_msg& down) { state.on_down(down); });
   self->delayed_send(self, state.ack_timeout() / 4, caf::tick_atom::value);

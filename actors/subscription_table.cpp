@@ -25,10 +25,10 @@ result<v1::SubscribeResponse> subscription_table::subscribe(const v1::SubscribeR
     return error{errc::invalid_argument, "window must be 1 to " + std::to_string(limits_.window_max), "window"};
   }
   if (!request.from_now() && request.after_seq() > newest) {
-    return error{
-        errc::invalid_argument,
-        "after_seq " + std::to_string(request.after_seq()) + " is beyond the newest event, " + std::to_string(newest),
-        "after_seq"};
+    std::string why =
+        "after_seq " + std::to_string(request.after_seq()) + " is beyond the newest event, " + std::to_string(newest);
+    if (limits_.may_lag) return error{errc::unavailable, why + ", that has reached this node; try again", "after_seq"};
+    return error{errc::invalid_argument, std::move(why), "after_seq"};
   }
   if (subscriptions_.size() >= limits_.subscribers_max) {
     return error{errc::resource_exhausted,

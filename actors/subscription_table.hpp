@@ -36,6 +36,8 @@ class subscription_table {
     std::uint32_t window_max = 10'000;
     /// An empty batch moves a subscriber's cursor after so many events that did not pass its filter.
     std::uint64_t silent_events_max = 10'000;
+    /// Other nodes may be ahead of this one: a cursor beyond the log is refused for the moment only.
+    bool may_lag = false;
   };
 
   /// What to send to whom.
@@ -48,7 +50,8 @@ class subscription_table {
   subscription_table(options limits, std::uint64_t head);
 
   /// `newest` is the newest event of the log, which may be ahead of what was appended here.
-  /// invalid_argument: filter, window or a cursor beyond the log; resource_exhausted: too many subscribers.
+  /// invalid_argument: filter, window or a cursor beyond the log (unavailable if may_lag); resource_exhausted: too many
+  /// subscribers.
   result<v1::SubscribeResponse> subscribe(const v1::SubscribeRequest& request, std::uint64_t newest, time_point now);
   bool unsubscribe(std::uint64_t subscription_id);
 

@@ -123,6 +123,19 @@ TEST_CASE("a subscriber that fell behind the ring goes on from the log without a
   CHECK(bus.pages_read > 0);
 }
 
+TEST_CASE("a node that may lag behind others takes a cursor as soon as its log has come so far") {
+  subscription_table::options limits;
+  limits.may_lag = true;
+  bus_fixture bus{limits};
+  bus.commit(3);
+  v1::SubscribeRequest request;
+  request.set_after_seq(5);
+  CHECK(bus.table.subscribe(request, 3, bus.now).failure().code == errc::unavailable);
+  CHECK(bus.table.subscribe(request, 4, bus.now).failure().field == "after_seq");
+  bus.commit(3);
+  CHECK(bus.receive(bus.subscribe(5), true) == range(6, 6));
+}
+
 TEST_CASE("a filter lets only its events pass, and silence still moves the cursor") {
   subscription_table::options limits;
   limits.silent_events_max = 50;
