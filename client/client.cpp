@@ -189,6 +189,11 @@ result<v1::HelloResponse> client::wait_connected(milliseconds timeout) {
   }
 }
 
+std::string client::endpoint() const {
+  const auto session = channel_->connection().current();
+  return session ? session->endpoint : std::string{};
+}
+
 result<std::shared_ptr<client>> connect(const config::client_config& settings) {
   auto opened = channel::open(settings);
   if (!opened) return opened.failure();

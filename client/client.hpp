@@ -177,9 +177,11 @@ class client {
   /// Proves the node's tables consistent; takes seconds on a large node, so its timeout is ten minutes.
   result<v1::CheckResponse> check();
 
-  /// Waits until the link has said hello to the node and answers what the node said. unavailable after `timeout`
-  /// with the reason of the last try; failed_precondition at once for another protocol version.
+  /// Waits until the link has said hello to the node that it is for and answers what the node said. unavailable after
+  /// `timeout` with the reason of the last try; failed_precondition at once for another protocol version.
   result<v1::HelloResponse> wait_connected(milliseconds timeout);
+  /// HOST:PORT of the node that it is connected to now; empty: none.
+  [[nodiscard]] std::string endpoint() const;
 
  private:
   std::shared_ptr<channel> channel_;

@@ -51,11 +51,15 @@ void subscriber::start(outcome_callback on_first) {
   owner_->timers().at(owner_->total_deadline(), [weak = weak_from_this()] {
     auto self = weak.lock();
     if (!self) return;
-    const auto trouble = self->owner_->connection().last_trouble().why;
+    auto trouble = self->owner_->connection().last_trouble().why;
+    if (trouble.code == errc::none) {
+      std::lock_guard lock(self->mutex_);
+      trouble = self->refusal_;
+    }
     self->report_first(error{errc::unavailable,
                              "no subscription to " + self->owner_->connection().endpoints() + ": " +
                                  (trouble.code == errc::none ? "no answer in time" : trouble.message),
-                             {}});
+                             trouble.field});
   });
   owner_->connection().observe(weak_from_this());
   subscribe();
@@ -127,6 +131,10 @@ void subscriber::on_subscribed(std::uint64_t number, result<v1::SubscribeRespons
   }
   if (!reply) {
     if (!is_passing(reply.failure().code)) return end(reply.failure());
+    {
+      std::lock_guard lock(mutex_);
+      refusal_ = reply.failure();
+    }
     return subscribe_after(resubscribe_pause);
   }
   report_first({});

@@ -71,6 +71,7 @@ class subscriber : public link_observer, public std::enable_shared_from_this<sub
   bool is_stopped_ = false;  // by its owner
   caf::strong_actor_ptr bus_;
   std::optional<error> ended_;
+  error refusal_{errc::none, {}, {}};  // why it is not confirmed yet, if a node said so
   outcome_callback on_first_;
   std::thread delivery_;
   std::unique_ptr<port> port_;

@@ -117,6 +117,7 @@ result<worker_options> make_options(const worker_arguments& arguments) {
   const auto settings = config::load_client_config(settings_file(), overrides);
   if (!settings) return settings.failure();
   options.connection = *settings;
+  options.connection.prefer = "leader";  // as the worker does: both share one connection
   return options;
 }
 
@@ -126,17 +127,17 @@ int fail(const error& failure) {
 }
 
 /// Tells a person, once each, that there is no node yet (with the reason), and that there is one.
-void announce_connection(client& connection, const std::string& node, const std::string& who,
-                         const std::stop_token& stop) {
+void announce_connection(client& connection, const std::string& who, const std::stop_token& stop) {
   constexpr milliseconds slice{200};
   constexpr int slices_of_patience = 5;
   for (int tries = 1; !stop.stop_requested(); ++tries) {
     const auto hello = connection.wait_connected(slice);
-    if (hello) {
+    const std::string node = connection.endpoint();
+    if (hello && !node.empty()) {
       std::cerr << "hive-worker: connected to " + node + " as " + who + "\n";
       return;
     }
-    if (tries == slices_of_patience)
+    if (!hello && tries == slices_of_patience)
       std::cerr << "hive-worker: " + hello.failure().message + "; keeps trying (is hived running there?)\n";
   }
 }
@@ -155,12 +156,10 @@ int run(const worker_arguments& arguments) {
 
   const std::string who =
       options->name + " with " + std::to_string(options->slots) + (options->slots == 1 ? " slot" : " slots");
-  const std::string node = options->connection.endpoint;
   worker process_worker{std::move(*options)};
   process_worker.on("process",
                     [&](task_context& task) { return execute(task, **connection, milliseconds{*kill_grace_ms}); });
-  const std::jthread announcer{
-      [&](const std::stop_token& stop) { announce_connection(**connection, node, who, stop); }};
+  const std::jthread announcer{[&](const std::stop_token& stop) { announce_connection(**connection, who, stop); }};
   if (const auto ended = process_worker.run(); !ended) return fail(ended.failure());
   std::cerr << "hive-worker: stopped\n";
   return 0;
@@ -186,7 +185,8 @@ int main(int argc, char** argv) {
       ->allow_extra_args(false);
   app.add_option("--role", arguments.role, "Free text");
   app.add_option("--endpoint", arguments.endpoint,
-                 "HOST:PORT of the node (default: HIVE_ENDPOINT, hive.toml, 127.0.0.1:7117)");
+                 "HOST:PORT of the node, or of several of a cluster: A:7117,B:7117 (default: HIVE_ENDPOINT, hive.toml, "
+                 "127.0.0.1:7117)");
   app.add_option("--drain-timeout", arguments.drain_timeout, "After SIGTERM, stop what still runs after this time")
       ->capture_default_str();
   app.add_option("--kill-grace", arguments.kill_grace, "From SIGTERM to SIGKILL of a canceled process")

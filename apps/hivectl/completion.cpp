@@ -89,7 +89,7 @@ std::string bash_script(const CLI::App& root) {
   }
   script +=
       "  esac\n"
-      "  [ -z \"$path\" ] || options=\"$options--endpoint --timeout --output -o \"\n"
+      "  [ -z \"$path\" ] || options=\"$options--endpoint --timeout --linearizable --output -o \"\n"
       "  case \"$current\" in\n"
       "    -*) COMPREPLY=($(compgen -W \"$options\" -- \"$current\" | sort -u)) ;;\n"
       "    *) COMPREPLY=($(compgen -W \"$next\" -- \"$current\"))\n"

@@ -25,7 +25,8 @@ constexpr const char* footer =
     "18 deadline_exceeded; 19 permission_denied; 20 data_loss; 21 internal.";
 
 constexpr const char* leaf_footer =
-    "Every command also takes --endpoint HOST:PORT, --timeout TIME and -o table|json|yaml.\n"
+    "Every command also takes --endpoint HOST:PORT[,HOST:PORT...], --timeout TIME, --linearizable and -o "
+    "table|json|yaml.\n"
     "hivectl --help tells the exit statuses.";
 
 /// Each command ends its help with what is its own; the root's footer is not repeated.
@@ -83,7 +84,10 @@ int run(int argc, char** argv) {
   app.fallthrough();
   app.set_help_all_flag("--help-all", "Help of all commands");
   app.add_option("--endpoint", context.endpoint,
-                 "HOST:PORT of the node (default: HIVE_ENDPOINT, hive.toml, 127.0.0.1:7117)");
+                 "HOST:PORT of the node, or of several of a cluster: A:7117,B:7117 (default: HIVE_ENDPOINT, hive.toml, "
+                 "127.0.0.1:7117)");
+  app.add_flag("--linearizable", context.is_linearizable,
+               "Show everything that was acknowledged to anyone before, at the price of one more round trip");
   app.add_option("--timeout", context.timeout, "Longest time of a call with its retries, e.g. 10s (default 60s)");
   app.add_option("-o,--output", context.format, "table, json or yaml")
       ->check(CLI::IsMember({"table", "json", "yaml"}))

@@ -21,7 +21,7 @@ std::string plural(std::uint64_t count, const std::string& noun) {
 }
 
 int show_status(session& context) {
-  const auto connection = context.connection();
+  const auto connection = context.any_connection();
   if (!connection) return context.failed_status;
   const auto status = connection->status();
   if (!status) return fail(context, status.failure());
@@ -30,7 +30,7 @@ int show_status(session& context) {
     return 0;
   }
   context.out.print_fields(
-      {{"node", context.endpoint + "  hived " + status->version() + "  " + status->role()},
+      {{"node", connection->endpoint() + "  hived " + status->version() + "  " + status->role()},
        {"up", plan_files::format_duration_ms(status->uptime_ms())},
        {"workers", std::to_string(status->workers_active()) + " active, " + std::to_string(status->workers_draining()) +
                        " draining, " + std::to_string(status->workers_lost()) + " lost"},
@@ -58,7 +58,7 @@ int show_status(session& context) {
 }
 
 int check(session& context) {
-  const auto connection = context.connection();
+  const auto connection = context.any_connection();
   if (!connection) return context.failed_status;
   const auto checked = connection->check();
   if (!checked) return fail(context, checked.failure());

@@ -15,9 +15,14 @@ namespace {
 std::string next_step(errc code, const std::string& endpoint) {
   switch (code) {
     case errc::unavailable:
-      return "is hived running at " + endpoint +
+      return (endpoint.find(',') == std::string::npos ? "is hived running at " : "is hived running at most of ") +
+             endpoint +
              "? Point to it with --endpoint HOST:PORT or HIVE_ENDPOINT "
              "(hived writes its port to DATA_DIR/ports.json)";
+    case errc::not_leader:
+      return "only the node that leads takes changes: name it, or several nodes, with --endpoint, and let "
+             "client.prefer be "
+             "leader";
     case errc::permission_denied:
       return "which roles does the certificate have? See hivectl tls show, and docs/operations.md";
     case errc::not_found:
@@ -44,9 +49,12 @@ std::string settings_file() {
 
 }  // namespace
 
-std::shared_ptr<client> session::connection() {
+std::shared_ptr<client> session::connection() { return connect_with({}); }
+std::shared_ptr<client> session::any_connection() { return connect_with({{"client.prefer", "any"}}); }
+
+std::shared_ptr<client> session::connect_with(std::vector<config::setting_override> overrides) {
   if (client_) return client_;
-  std::vector<config::setting_override> overrides;
+  if (is_linearizable) overrides.push_back({"client.reads", "linearizable"});
   if (!endpoint.empty()) overrides.push_back({"client.endpoint", endpoint});
   if (!timeout.empty()) {
     const auto total_ms = plan_files::parse_duration_ms(timeout);

@@ -18,9 +18,10 @@ constexpr int exit_not_completed = 3;
 
 /// What the whole program was told, and the connection that its command uses.
 struct session {
-  std::string endpoint;          // empty: HIVE_ENDPOINT, hive.toml, then the default
+  std::string endpoint;          // one or more; empty: HIVE_ENDPOINT, hive.toml, then the default
   std::string timeout;           // of one call with its retries; empty: from the settings
   std::string format = "table";  // table, json, yaml
+  bool is_linearizable = false;  // reads
   output out;
 
   /// The chosen command; main runs it after the whole line has been parsed. Answers the exit status.
@@ -29,11 +30,16 @@ struct session {
   /// Connects at the first call. Prints what went wrong and answers null if the settings are wrong; `failed_status`
   /// then says how to exit.
   std::shared_ptr<client> connection();
+  /// The same, with the first of the endpoints that answers, whether it leads or not: for what is about a node itself,
+  /// and must be told when nobody leads.
+  std::shared_ptr<client> any_connection();
   int failed_status = 0;
   /// False while all that can fail is local, such as reading a file: advice about the node would mislead.
   bool is_node_asked = false;
 
  private:
+  std::shared_ptr<client> connect_with(std::vector<config::setting_override> overrides);
+
   std::shared_ptr<client> client_;
 };
 
