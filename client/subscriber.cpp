@@ -105,16 +105,17 @@ void subscriber::subscribe() {
   *request.mutable_filter() = options_.filter;
   request.set_window(options_.window);
   const auto timeout = milliseconds(owner_->settings().request_timeout_ms);
-  const auto sent =
-      port_->request(session->directory.event_bus, caf::make_message(std::move(request)), steady_clock::now() + timeout,
-                     [weak = weak_from_this(), number](result<caf::message> reply) {
-                       if (auto self = weak.lock())
-                         self->on_subscribed(number, channel::extract<v1::SubscribeResponse>(std::move(reply)));
-                     });
+  const auto sent = port_->request(
+      session->directory.event_bus, caf::make_message(std::move(request)), steady_clock::now() + timeout,
+      [weak = weak_from_this(), number, session](result<caf::message> reply) {
+        if (auto self = weak.lock())
+          self->on_subscribed(number, session, channel::extract<v1::SubscribeResponse>(std::move(reply)));
+      });
   if (owner_->connection().current() != session) port_->fail(sent, {errc::unavailable, "the connection was lost", {}});
 }
 
-void subscriber::on_subscribed(std::uint64_t number, result<v1::SubscribeResponse> reply) {
+void subscriber::on_subscribed(std::uint64_t number, const link_session_ptr& session,
+                               result<v1::SubscribeResponse> reply) {
   std::deque<v1::EventBatch> early;
   {
     std::lock_guard lock(mutex_);
@@ -139,6 +140,13 @@ void subscriber::on_subscribed(std::uint64_t number, result<v1::SubscribeRespons
   }
   report_first({});
   for (const auto& batch : early) on_batch(batch);
+  // The link may have left the node while the answer was on its way, and have said so before there was a subscription.
+  if (owner_->connection().current() == session) return;
+  {
+    std::lock_guard lock(mutex_);
+    if (number == attempt_) subscription_id_ = 0;
+  }
+  subscribe();
 }
 
 void subscriber::subscribe_after(milliseconds pause) {

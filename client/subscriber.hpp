@@ -44,7 +44,7 @@ class subscriber : public link_observer, public std::enable_shared_from_this<sub
 
  private:
   void subscribe();
-  void on_subscribed(std::uint64_t generation, result<v1::SubscribeResponse> reply);
+  void on_subscribed(std::uint64_t number, const link_session_ptr& session, result<v1::SubscribeResponse> reply);
   void on_push(const caf::message& content);
   void on_batch(const v1::EventBatch& batch);
   void on_ended(const v1::SubscriptionEnded& ended);

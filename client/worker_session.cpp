@@ -182,6 +182,17 @@ void worker_session::on_registered(const link_session_ptr& session, result<v1::R
     early_.clear();
     for (const auto& assignment : early) accept(lock, assignment);
   }
+  // The link may have left the node while the answer was on its way, and have said so before there was a session.
+  if (link_->current() != session) {
+    {
+      std::lock_guard lock(mutex_);
+      if (link_session_ == session) {
+        link_session_ = nullptr;
+        if (status_ == worker_status::active) status_ = worker_status::connecting;
+      }
+    }
+    return register_now();
+  }
   config::logger(component)->info("registered worker={} name={} session={} slots={} node={}",
                                   to_string(worker_id{reply->worker().id()}), options_.name, reply->worker().session(),
                                   options_.slots, session->endpoint);

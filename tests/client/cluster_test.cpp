@@ -272,6 +272,21 @@ TEST_CASE("a subscription goes on at another node from its cursor, once that nod
   CHECK(events->next(1ms).failure().code == errc::deadline_exceeded);
 }
 
+TEST_CASE("a subscription that no node can give yet fails with the node's reason") {
+  fake_cluster cluster(1);
+  cluster[0].script().is_lagging = true;
+  auto settings = cluster.settings();
+  settings.total_timeout_ms = 300;
+  auto hive = connected(settings);
+  subscribe_options options;
+  options.after = event_seq{7};
+  const auto events = hive->subscribe(std::move(options));
+  REQUIRE_FALSE(events);
+  CHECK(events.failure().code == errc::unavailable);
+  CHECK(events.failure().field == "after_seq");
+  CHECK(cluster[0].script().subscribed_after.size() >= 2);
+}
+
 v1::TaskAssignment assignment_of(std::uint64_t task, const std::string& type) {
   v1::TaskAssignment assignment;
   assignment.set_task_id(task);
