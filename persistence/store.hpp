@@ -44,12 +44,14 @@ class store {
   /// unavailable: another process holds the lock (named by its pid). failed_precondition: format version
   /// newer or older than this program's. data_loss: the file is damaged. invalid_argument: options.
   static result<std::unique_ptr<store>> open(const store_options& options);
+  /// The same, but replace() works. Costs an indirection more for each access.
+  static result<std::unique_ptr<store>> open_replaceable(const store_options& options);
 
   store(const store&) = delete;
   store& operator=(const store&) = delete;
   virtual ~store() = default;
 
-  /// Throws core::table_error: resource_exhausted if readers_max snapshots are open.
+  /// Throws core::table_error: resource_exhausted if readers_max snapshots are open, unavailable while it is replaced.
   [[nodiscard]] virtual std::unique_ptr<read_snapshot> read() = 0;
   /// Throws core::table_error: internal if one is open already or the environment broke.
   [[nodiscard]] virtual std::unique_ptr<write_transaction> write() = 0;
@@ -64,6 +66,10 @@ class store {
   virtual void grow_ahead() {}
   /// A consistent compacted copy while serving; `target` is a folder that must not exist or be empty.
   virtual result<void> copy_to(const std::filesystem::path& target) = 0;
+  /// Puts the state in `folder` (a closed store, on the same file system) in the place of this one, which is gone then.
+  /// For the writer between two transactions. A crash leaves the one or the other. unavailable: snapshots stayed open
+  /// for too long, nothing was changed. After any other failure this store must not be used any more.
+  virtual result<void> replace(const std::filesystem::path& folder);
 
  protected:
   store() = default;
