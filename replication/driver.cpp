@@ -26,6 +26,7 @@ unsigned library_seed(const driver_options& options) {
 driver::driver(driver_options options)
     : options_(std::move(options)),
       cache_(options_.cache_bytes_max),
+      links_(options_.sequence_base),
       offers_(options_.random_seed + options_.self.value * 0x9e3779b97f4a7c15ULL, options_.snapshots_max,
               options_.chunk_retry_ms * offer_idle_factor) {
   std::uint64_t state = options_.random_seed;
@@ -266,11 +267,21 @@ void driver::save_applied() {
   has_changes_ = true;
 }
 
+std::uint64_t driver::trailing_entries() const {
+  return std::min<std::uint64_t>(
+      options_.trailing_entries,
+      std::max<std::uint64_t>(options_.trailing_entries_min, options_.trailing_bytes_max / entry_bytes_estimate_));
+}
+
 log_index driver::compaction_limit() const {
   const log_index reached = applied_.index;
-  if (reached <= options_.trailing_entries) return 0;
-  log_index limit = reached - options_.trailing_entries;
-  const log_index floor = reached > options_.pinned_entries_max ? reached - options_.pinned_entries_max : 0;
+  const std::uint64_t trailing = trailing_entries();
+  if (reached <= trailing) return 0;
+  log_index limit = reached - trailing;
+  const std::uint64_t pinned_max = std::max<std::uint64_t>(
+      trailing,
+      std::min<std::uint64_t>(options_.pinned_entries_max, options_.pinned_bytes_max / entry_bytes_estimate_));
+  const log_index floor = reached > pinned_max ? reached - pinned_max : 0;
   log_index pinned = limit;
   // One less than is needed: the receiver continues after the entry whose term it checks.
   if (const auto offered = offers_.pinned()) pinned = std::min(pinned, *offered - 1);

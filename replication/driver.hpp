@@ -218,6 +218,7 @@ class driver {
   void save_applied();
   void compact();
   [[nodiscard]] log_index compaction_limit() const;
+  [[nodiscard]] std::uint64_t trailing_entries() const;
   void complete(ticket request, log_index index);
   void fail(ticket request, errc code, const std::string& message, bool is_unknown = false);
   [[nodiscard]] error not_leader() const;

@@ -59,6 +59,9 @@ struct driver_options {
   std::string address;
   /// Must differ from start to start and from node to node: election timeouts and snapshot ids come from it.
   std::uint64_t random_seed = 1;
+  /// Messages of a link are numbered from here on. A driver that takes the place of another one of the same process, on
+  /// links that stay, begins beyond all that it sent.
+  std::uint64_t sequence_base = 0;
 
   std::uint32_t election_ms = 600;  // a follower waits one to two times this long
   std::uint32_t heartbeat_ms = 100;
@@ -80,9 +83,14 @@ struct driver_options {
   std::uint64_t entry_bytes_max = 128ULL << 20;
   std::size_t reads_max = 100'000;  // waiting at once
 
-  std::uint32_t trailing_entries = 8192;        // kept behind the applied index
-  std::uint32_t compact_step = 256;             // entries erased in one cycle at most are twice as many
-  std::uint32_t pinned_entries_max = 1U << 20;  // beyond it the log is compacted even if a follower needs it
+  // Kept behind the applied index, for followers that were away: so many entries, fewer if the latest ones are large.
+  std::uint32_t trailing_entries = 8192;
+  std::uint32_t trailing_entries_min = 16;
+  std::uint64_t trailing_bytes_max = 256ULL << 20;
+  std::uint32_t compact_step = 256;  // entries erased in one cycle at most are twice as many
+  // Beyond either the log is compacted even if a follower that is connected needs it.
+  std::uint32_t pinned_entries_max = 1U << 20;
+  std::uint64_t pinned_bytes_max = 4ULL << 30;
   std::uint64_t cache_bytes_max = 64ULL << 20;
   std::uint32_t snapshots_max = 4;  // offered at once
   std::size_t voters_min = 3;       // a demotion or removal leaves that many, unless forced

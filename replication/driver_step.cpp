@@ -121,7 +121,7 @@ void driver::adapt_inflight(const log_entry& entry) {
   constexpr std::uint64_t memory = 16;
   const std::uint64_t bytes = entry.payload.size() + entry_overhead_bytes;
   entry_bytes_estimate_ = std::max(bytes, (entry_bytes_estimate_ * (memory - 1) + bytes) / memory);
-  const std::uint64_t most = std::min(options_.inflight_entries_max, options_.trailing_entries);
+  const std::uint64_t most = std::min<std::uint64_t>(options_.inflight_entries_max, trailing_entries());
   raft_set_max_inflight_entries(raft_.get(), static_cast<unsigned>(std::clamp<std::uint64_t>(
                                                  options_.inflight_bytes_max / entry_bytes_estimate_, 1, most)));
 }

@@ -11,9 +11,19 @@ namespace hive::replication {
 /// session number that the receiver chose and told the sender when it was made; what carries another one is discarded.
 class link_table {
  public:
+  /// Messages are numbered from `base` on.
+  explicit link_table(std::uint64_t base = 0) : base_(base) {}
+
   /// A connection is up. `inbound`: what we told the peer and expect; `outbound`: what it told us. Replaces an earlier
-  /// one.
-  void open(node_id peer, std::uint64_t inbound, std::uint64_t outbound) { links_[peer] = {inbound, outbound, 0, 0}; }
+  /// one; a direction whose session stays is counted on.
+  void open(node_id peer, std::uint64_t inbound, std::uint64_t outbound) {
+    link made{inbound, outbound, base_, 0};
+    if (const auto found = links_.find(peer); found != links_.end()) {
+      if (found->second.outbound == outbound) made.sent = found->second.sent;
+      if (found->second.inbound == inbound) made.received = found->second.received;
+    }
+    links_[peer] = made;
+  }
   void close(node_id peer) { links_.erase(peer); }
   [[nodiscard]] bool is_open(node_id peer) const { return links_.contains(peer); }
 
@@ -42,6 +52,7 @@ class link_table {
     std::uint64_t sent = 0;
     std::uint64_t received = 0;
   };
+  std::uint64_t base_;
   std::map<node_id, link> links_;
 };
 

@@ -259,13 +259,15 @@ result<void> body_check::operator()(const append_entries& body) const {
 
 }  // namespace
 
-std::string encode(const peer_message& message) {
+v1::PeerMessage to_wire(const peer_message& message) {
   v1::PeerMessage packed;
   packed.set_session(message.session);
   packed.set_sequence(message.sequence);
   std::visit([&packed](const auto& body) { write(body, packed); }, message.body);
-  return packed.SerializeAsString();
+  return packed;
 }
+
+std::string encode(const peer_message& message) { return to_wire(message).SerializeAsString(); }
 
 result<void> check_message(const peer_message& message) { return std::visit(body_check{}, message.body); }
 
@@ -273,6 +275,10 @@ result<peer_message> decode(std::string_view bytes) {
   if (bytes.size() > message_bytes_limit) return refuse("more than 256 MiB", "");
   v1::PeerMessage packed;
   if (!packed.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return refuse("not a message", "");
+  return from_wire(std::move(packed));
+}
+
+result<peer_message> from_wire(v1::PeerMessage&& packed) {
   auto body = read_body(packed);
   if (!body) return body.failure();
   peer_message message{packed.session(), packed.sequence(), std::move(*body)};
