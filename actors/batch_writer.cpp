@@ -22,14 +22,14 @@ std::uint64_t size_of(const core::assignment& value) {
   return bytes;
 }
 
+}  // namespace
+
 v1::Outcome storage_full() {
   v1::Outcome outcome;
   *outcome.mutable_status() =
       to_status({errc::resource_exhausted, "the store is full: new work is refused until tasks are purged", {}});
   return outcome;
 }
-
-}  // namespace
 
 bool is_new_work(const v1::Command& command) {
   switch (command.body_case()) {
@@ -148,7 +148,7 @@ void batch_writer::apply_all(std::span<pending_write> batch, core::effects& out,
       entry.outcomes.push_back(machine_.apply(command, tables, out));
       // First what came free: a new session then starts from what it keeps.
       release_from(out, freed_before);
-      account(*entry.request, command, entry.outcomes.back());
+      account_session(book_, *entry.request, command, entry.outcomes.back());
     }
   }
 }
@@ -157,24 +157,25 @@ void batch_writer::release_from(const core::effects& out, std::size_t first) {
   for (std::size_t i = first; i < out.freed_slots.size(); ++i) book_.release(out.freed_slots[i]);
 }
 
-void batch_writer::account(const ledger_request& request, const v1::Command& command, const v1::Outcome& outcome) {
+void account_session(credit_book& book, const ledger_request& request, const v1::Command& command,
+                     const v1::Outcome& outcome) {
   if (!is_ok(outcome.status())) return;
   switch (command.body_case()) {
     case v1::Command::kRegisterWorker: {
       const v1::Worker& worker = outcome.worker();
       if (request.session_actor) {
-        book_.open({worker.id()}, {worker.session()}, worker.spec().slots(),
-                   static_cast<std::uint32_t>(outcome.kept_size()), worker.state() == v1::WORKER_STATE_ACTIVE);
+        book.open({worker.id()}, {worker.session()}, worker.spec().slots(),
+                  static_cast<std::uint32_t>(outcome.kept_size()), worker.state() == v1::WORKER_STATE_ACTIVE);
       } else {
-        book_.close({worker.id()});
+        book.close({worker.id()});
       }
       return;
     }
     case v1::Command::kEndWorker:
-      book_.close({command.end_worker().worker_id()});
+      book.close({command.end_worker().worker_id()});
       return;
     case v1::Command::kDrainWorker:
-      book_.set_accepting({command.drain_worker().worker_id()}, command.drain_worker().undrain());
+      book.set_accepting({command.drain_worker().worker_id()}, command.drain_worker().undrain());
       return;
     default:
       return;
@@ -227,15 +228,19 @@ void batch_writer::abort_batch(core::effects& out) {
   }
 }
 
-void batch_writer::publish_sessions(std::span<pending_write> batch) {
+void open_sessions(session_table& sessions, std::span<const pending_write> batch) {
   for (const auto& entry : batch) {
     if (!entry.request->session_actor) continue;
     for (const auto& outcome : entry.outcomes) {
       if (!is_ok(outcome.status()) || !outcome.has_worker()) continue;
-      context_->sessions->open({outcome.worker().id()}, {outcome.worker().session()}, entry.request->session_actor,
-                               outcome.worker().spec().slots());
+      sessions.open({outcome.worker().id()}, {outcome.worker().session()}, entry.request->session_actor,
+                    outcome.worker().spec().slots());
     }
   }
+}
+
+void batch_writer::publish_sessions(std::span<pending_write> batch) {
+  open_sessions(*context_->sessions, batch);
   for (const worker_id worker : book_.touched()) {
     if (const auto figures = book_.find(worker)) context_->sessions->set_used(worker, figures->used);
   }

@@ -50,7 +50,6 @@ class batch_writer {
   result<void> attempt(std::span<pending_write> batch, core::effects& out, bool is_refusing_new_work);
   void apply_all(std::span<pending_write> batch, core::effects& out, core::table_transaction& tables,
                  bool is_refusing_new_work);
-  void account(const ledger_request& request, const v1::Command& command, const v1::Outcome& outcome);
   void release_from(const core::effects& out, std::size_t first);
   void offer_slots(core::effects& out, core::table_transaction& tables);
   void abort_batch(core::effects& out);
@@ -66,7 +65,14 @@ class batch_writer {
   std::int64_t next_due_unix_ms_ = -1;
 };
 
-/// Commands that need room: refused while the store is nearly full.
+/// Commands that need room: refused while the store is nearly full, with this outcome.
 bool is_new_work(const v1::Command& command);
+v1::Outcome storage_full();
+
+/// What a command that was applied says about sessions: who has slots to offer from now on.
+void account_session(credit_book& book, const ledger_request& request, const v1::Command& command,
+                     const v1::Outcome& outcome);
+/// After the commit: the sessions that these requests have opened can be found by whoever pushes to them.
+void open_sessions(session_table& sessions, std::span<const pending_write> batch);
 
 }  // namespace hive

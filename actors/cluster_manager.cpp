@@ -20,22 +20,32 @@ caf::result<v1::ClusterStatusResponse> cluster_manager_state::on_status() const 
   return alone;
 }
 
-caf::result<v1::ChangeClusterResponse> cluster_manager_state::on_change(const v1::ChangeClusterRequest&) {
-  return refuse(*context, name, stands_alone());
+caf::result<v1::ChangeClusterResponse> cluster_manager_state::on_change(const v1::ChangeClusterRequest& request) {
+  if (!member) return refuse(*context, name, stands_alone());
+  self->delegate(member, request);
+  return caf::delegated<v1::ChangeClusterResponse>{};
 }
 
-caf::result<v1::ReadBarrierResponse> cluster_manager_state::on_barrier() { return v1::ReadBarrierResponse{}; }
+caf::result<v1::ReadBarrierResponse> cluster_manager_state::on_barrier() {
+  if (!member) return v1::ReadBarrierResponse{};
+  self->delegate(member, v1::ReadBarrierRequest{});
+  return caf::delegated<v1::ReadBarrierResponse>{};
+}
 
 caf::result<v1::PeerHelloResponse, caf::strong_actor_ptr> cluster_manager_state::on_peer_hello(
-    const v1::PeerHelloRequest&) {
-  return refuse(*context, name, stands_alone());
+    const v1::PeerHelloRequest& request) {
+  if (!member) return refuse(*context, name, stands_alone());
+  self->delegate(member, request);
+  return caf::delegated<v1::PeerHelloResponse, caf::strong_actor_ptr>{};
 }
 
 cluster_manager_service::behavior_type cluster_manager(
-    cluster_manager_service::stateful_pointer<cluster_manager_state> self, service_context_ptr context) {
+    cluster_manager_service::stateful_pointer<cluster_manager_state> self, service_context_ptr context,
+    replicator_actor member) {
   auto& state = self->state;
   state.self = self;
   state.context = std::move(context);
+  state.member = std::move(member);
   const auto unsupported = [] { return make_error({errc::failed_precondition, "backups are not available", {}}); };
   return {
       guarded(self, [&state](const v1::ClusterStatusRequest&) { return state.on_status(); }),

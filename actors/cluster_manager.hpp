@@ -20,9 +20,12 @@ struct cluster_manager_state {
 
   pointer self = nullptr;
   service_context_ptr context;
+  replicator_actor member;  // null: the node stands alone
 };
 
+/// `member`: null for a node that stands alone.
 cluster_manager_service::behavior_type cluster_manager(
-    cluster_manager_service::stateful_pointer<cluster_manager_state> self, service_context_ptr context);
+    cluster_manager_service::stateful_pointer<cluster_manager_state> self, service_context_ptr context,
+    replicator_actor member);
 
 }  // namespace hive

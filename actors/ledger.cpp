@@ -1,12 +1,8 @@
 #include "actors/ledger.hpp"
 
-#include <iterator>
-
-#include <caf/actor_cast.hpp>
-#include <caf/send.hpp>
-
 #include "actors/assignment_push.hpp"
 #include "actors/front_actor.hpp"
+#include "actors/ledger_answer.hpp"
 
 namespace hive {
 namespace {
@@ -15,15 +11,6 @@ namespace {
 constexpr std::chrono::milliseconds failure_pause{500};
 /// A batch of so few requests says that the node is quiet: the latency of the next one counts.
 constexpr std::size_t quiet_requests_max = 4;
-/// Without subscribers the events are only counted: a wake-up for every batch would cost more than the counting.
-constexpr std::chrono::milliseconds effects_pause{20};
-constexpr std::size_t held_events_max = 5'000;
-
-/// Sends from inside the node, without a sender, so that nobody answers.
-template <class Message>
-void tell(const caf::strong_actor_ptr& receiver, Message message) {
-  if (receiver) caf::anon_send(caf::actor_cast<caf::actor>(receiver), std::move(message));
-}
 
 }  // namespace
 
@@ -86,44 +73,9 @@ void ledger_state::write_batch() {
   }
 }
 
-void ledger_state::answer(pending_write& entry, caf::response_promise& promise) {
-  if (entry.failure) {
-    promise.deliver(make_error(*entry.failure));
-  } else if (entry.request->respond) {
-    promise.deliver(entry.request->respond(std::move(entry.outcomes)));
-  } else {
-    promise.deliver(std::make_shared<ledger_reply>(ledger_reply{std::move(entry.outcomes)}));
-  }
-}
-
 void ledger_state::send_effects(core::effects&& effects) {
-  if (!sinks) return;
-  if (writer->next_due_unix_ms() != told_due_unix_ms) {
-    told_due_unix_ms = writer->next_due_unix_ms();
-    tell(sinks->timekeeper, timer_due{told_due_unix_ms});
-  }
-  if (effects.events.empty()) return;
-  if (held.events.empty()) {
-    held.events = std::move(effects.events);
-  } else {
-    std::move(effects.events.begin(), effects.events.end(), std::back_inserter(held.events));
-  }
-  if (context->subscribers > 0 || held.events.size() >= held_events_max) return flush_held_effects();
-  if (is_effects_flush_due) return;
-  is_effects_flush_due = true;
-  self->delayed_send(self, effects_pause, flush_effects{});
-}
-
-void ledger_state::on_flush_effects() {
-  is_effects_flush_due = false;
-  flush_held_effects();
-}
-
-void ledger_state::flush_held_effects() {
-  if (!sinks || held.events.empty()) return;
-  const committed_effects committed = std::make_shared<const core::effects>(std::move(held));
-  held = {};
-  for (const auto& reader : sinks->effect_readers) tell(reader, committed);
+  outlet->tell_due(writer->next_due_unix_ms());
+  if (outlet->send(std::move(effects))) self->delayed_send(self, effects_outlet::pause, flush_effects{});
 }
 
 ledger_actor::behavior_type ledger(ledger_actor::stateful_pointer<ledger_state> self, service_context_ptr context,
@@ -132,16 +84,16 @@ ledger_actor::behavior_type ledger(ledger_actor::stateful_pointer<ledger_state> 
   state.self = self;
   state.context = std::move(context);
   state.writer = std::move(writer);
+  state.outlet.emplace(state.context);
   return {
       guarded(self, [&state](ledger_request_ptr& request) { return state.on_request(request); }),
       guarded(self, [&state](flush_batch) { state.on_flush(); }),
-      guarded(self, [&state](flush_effects) { state.on_flush_effects(); }),
+      guarded(self, [&state](flush_effects) { state.outlet->flush(); }),
       guarded(self, [&state](const session_closed& closed) { state.writer->suspend(closed.worker, closed.session); }),
       guarded(self,
               [&state](const ledger_sinks_ptr& sinks) {
-                state.sinks = sinks;
-                state.told_due_unix_ms = state.writer->next_due_unix_ms();
-                tell(sinks->timekeeper, timer_due{state.told_due_unix_ms});
+                state.outlet->open(sinks);
+                state.outlet->tell_due(state.writer->next_due_unix_ms());
               }),
   };
 }

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <optional>
+
 #include <caf/response_promise.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
 #include "actors/batch_writer.hpp"
+#include "actors/effects_outlet.hpp"
 #include "actors/local_messages.hpp"
 
 namespace hive {
@@ -20,24 +23,18 @@ struct ledger_state {
   void on_flush();
   /// Writes what is pending, answers, and sends the effects on.
   void write_batch();
-  void answer(pending_write& entry, caf::response_promise& promise);
   void send_effects(core::effects&& effects);
-  void on_flush_effects();
-  void flush_held_effects();
   void request_flush();
 
   pointer self = nullptr;
   service_context_ptr context;
   std::shared_ptr<batch_writer> writer;
-  ledger_sinks_ptr sinks;
+  std::optional<effects_outlet> outlet;
   std::vector<pending_write> pending;
   std::vector<caf::response_promise> promises;  // of `pending`, in order
   std::size_t pending_commands = 0;
   std::uint64_t pending_bytes = 0;
   bool is_flush_requested = false;
-  core::effects held;  // events for readers that nobody waits for; see send_effects
-  bool is_effects_flush_due = false;
-  std::int64_t told_due_unix_ms = -2;  // what the timekeeper knows
 };
 
 /// `writer` must be loaded.

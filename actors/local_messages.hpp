@@ -72,6 +72,7 @@ struct timer_due {
 /// Where committed effects go. Null handles are left out.
 struct ledger_sinks {
   caf::strong_actor_ptr timekeeper;                   // takes timer_due
+  caf::strong_actor_ptr worker_registry;              // takes leadership_changed
   std::vector<caf::strong_actor_ptr> effect_readers;  // take committed_effects
 };
 using ledger_sinks_ptr = std::shared_ptr<const ledger_sinks>;
@@ -117,11 +118,26 @@ struct peer_down {
 using ledger_actor =
     caf::typed_actor<caf::replies_to<ledger_request_ptr>::with<ledger_reply_ptr>, caf::reacts_to<flush_batch>,
                      caf::reacts_to<flush_effects>, caf::reacts_to<session_closed>, caf::reacts_to<ledger_sinks_ptr>>;
+/// The writer of a member of a cluster: the ledger's place, and what only a cluster has.
+struct replicator_wake {};
+using replicator_actor =
+    ledger_actor::extend<caf::reacts_to<v1::PeerMessage>, caf::reacts_to<peer_up>, caf::reacts_to<peer_down>,
+                         caf::replies_to<v1::PeerHelloRequest>::with<v1::PeerHelloResponse, caf::strong_actor_ptr>,
+                         caf::replies_to<v1::ChangeClusterRequest>::with<v1::ChangeClusterResponse>,
+                         caf::replies_to<v1::ReadBarrierRequest>::with<v1::ReadBarrierResponse>,
+                         caf::reacts_to<replicator_wake>>;
+
+/// This node has begun or ceased to lead; in a cluster only.
+struct leadership_changed {
+  bool is_leader = false;
+};
+
 using timekeeper_actor = caf::typed_actor<caf::reacts_to<timer_due>, caf::reacts_to<caf::tick_atom>>;
 
 // The public interfaces plus what the services hear from inside the node.
 using worker_registry_service =
-    worker_registry_actor::extend<caf::reacts_to<session_opened_ptr>, caf::reacts_to<caf::tick_atom>>;
+    worker_registry_actor::extend<caf::reacts_to<session_opened_ptr>, caf::reacts_to<leadership_changed>,
+                                  caf::reacts_to<caf::tick_atom>>;
 using event_bus_service = event_bus_actor::extend<caf::reacts_to<committed_effects>, caf::reacts_to<caf::tick_atom>>;
 /// The other nodes reach this one's cluster_manager too: the answer names the actor that takes PeerMessage.
 using cluster_manager_service = cluster_manager_actor::extend<
@@ -146,3 +162,5 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::copy_bytes)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::drop_copy)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::peer_up)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::peer_down)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::replicator_wake)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::leadership_changed)

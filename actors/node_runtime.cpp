@@ -8,12 +8,15 @@
 #include <caf/send.hpp>
 
 #include "actors/cluster_manager.hpp"
+#include "actors/copy_keeper.hpp"
 #include "actors/dispatcher.hpp"
 #include "actors/event_bus.hpp"
 #include "actors/front_actor.hpp"
 #include "actors/ledger.hpp"
+#include "actors/member_store.hpp"
 #include "actors/node.hpp"
 #include "actors/plan_supervisor.hpp"
+#include "actors/replicator.hpp"
 #include "actors/task_manager.hpp"
 #include "actors/timekeeper.hpp"
 #include "actors/worker_registry.hpp"
@@ -34,28 +37,48 @@ Interface spawn_front(caf::actor_system& system, const service_context_ptr& cont
 }
 
 /// A front for its counted mailbox; `is_threaded` gives it a thread of its own.
-ledger_actor spawn_ledger(caf::actor_system& system, const service_context_ptr& context,
-                          const std::shared_ptr<batch_writer>& writer, bool is_threaded) {
-  using actor_type = front<ledger_actor, ledger_state>;
-  const actor_type::behavior_function make = [context, writer](auto* self) { return ledger(self, context, writer); };
-  return is_threaded ? system.spawn<actor_type, caf::detached>(context, ledger_mailbox_max, make)
-                     : system.spawn<actor_type>(context, ledger_mailbox_max, make);
+template <class Interface, class State, class Make>
+Interface spawn_writer(caf::actor_system& system, const service_context_ptr& context, bool is_threaded, Make make) {
+  using actor_type = front<Interface, State>;
+  const typename actor_type::behavior_function behavior = std::move(make);
+  return is_threaded ? system.spawn<actor_type, caf::detached>(context, ledger_mailbox_max, behavior)
+                     : system.spawn<actor_type>(context, ledger_mailbox_max, behavior);
 }
 
 }  // namespace
 
 result<std::unique_ptr<node_runtime>> node_runtime::start(caf::actor_system& system, service_context_ptr context,
                                                           bool is_threaded) {
-  auto writer = std::make_shared<batch_writer>(context);
-  if (auto loaded = writer->load(); !loaded) return loaded.failure();
-  std::unique_ptr<node_runtime> runtime(new node_runtime(system, std::move(context)));
-  runtime->spawn_all(writer, is_threaded);
+  std::unique_ptr<node_runtime> runtime(new node_runtime(system, context));
+  runtime->copies_ = spawn_copy_keeper(system, context, is_threaded);
+  if (auto started = context->cluster ? runtime->start_member(is_threaded) : runtime->start_ledger(is_threaded);
+      !started)
+    return started.failure();
+  runtime->spawn_all();
   return runtime;
 }
 
-void node_runtime::spawn_all(const std::shared_ptr<batch_writer>& writer, bool is_threaded) {
+result<void> node_runtime::start_ledger(bool is_threaded) {
+  if (auto alone = check_standalone(*context_->store); !alone) return alone;
+  auto writer = std::make_shared<batch_writer>(context_);
+  if (auto loaded = writer->load(); !loaded) return loaded;
+  writer_ = spawn_writer<ledger_actor, ledger_state>(
+      system_, context_, is_threaded,
+      [context = context_, writer](auto* self) { return ledger(self, context, writer); });
+  return {};
+}
+
+result<void> node_runtime::start_member(bool is_threaded) {
+  if (auto prepared = prepare_member(*context_->store, context_->config); !prepared) return prepared;
+  member_ = spawn_writer<replicator_actor, replicator_state>(
+      system_, context_, is_threaded,
+      [context = context_, copies = copies_](auto* self) { return replicator(self, context, copies); });
+  writer_ = member_;
+  return {};
+}
+
+void node_runtime::spawn_all() {
   const auto context = context_;
-  writer_ = spawn_ledger(system_, context, writer, is_threaded);
   const auto ledger_handle = writer_;
   const auto bus = spawn_front<event_bus_inner, event_bus_state>(
       system_, context, [context, ledger_handle](auto* self) { return event_bus(self, context, ledger_handle); });
@@ -68,7 +91,7 @@ void node_runtime::spawn_all(const std::shared_ptr<batch_writer>& writer, bool i
   const auto dispatch = spawn_front<dispatcher_actor, dispatcher_state>(
       system_, context, [context, ledger_handle](auto* self) { return dispatcher(self, context, ledger_handle); });
   const auto manager = spawn_front<cluster_manager_service, cluster_manager_state>(
-      system_, context, [context](auto* self) { return cluster_manager(self, context); });
+      system_, context, [context, member = member_](auto* self) { return cluster_manager(self, context, member); });
   const auto clockwork = system_.spawn(timekeeper, context, ledger_handle);
 
   directory_.task_manager = to_pointer(tasks);
@@ -82,11 +105,13 @@ void node_runtime::spawn_all(const std::shared_ptr<batch_writer>& writer, bool i
 
   auto sinks = std::make_shared<ledger_sinks>();
   sinks->timekeeper = to_pointer(clockwork);
+  sinks->worker_registry = directory_.worker_registry;
   sinks->effect_readers.push_back(directory_.event_bus);
   actors_ = {
       caf::actor_cast<caf::actor>(node_), caf::actor_cast<caf::actor>(clockwork), caf::actor_cast<caf::actor>(tasks),
       caf::actor_cast<caf::actor>(plans), caf::actor_cast<caf::actor>(registry),  caf::actor_cast<caf::actor>(dispatch),
       caf::actor_cast<caf::actor>(bus),   caf::actor_cast<caf::actor>(manager),   caf::actor_cast<caf::actor>(writer_)};
+  if (copies_) actors_.push_back(caf::actor_cast<caf::actor>(copies_));
   caf::anon_send(writer_, ledger_sinks_ptr(std::move(sinks)));
 }
 
@@ -103,6 +128,8 @@ void node_runtime::end_actors() {
   directory_ = {};
   node_ = nullptr;
   writer_ = nullptr;
+  member_ = nullptr;
+  copies_ = nullptr;
 }
 
 void node_runtime::stop(std::chrono::milliseconds patience) {

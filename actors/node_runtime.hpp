@@ -25,6 +25,8 @@ class node_runtime {
   [[nodiscard]] const node_actor& front() const { return node_; }
   [[nodiscard]] const node_directory& directory() const { return directory_; }
   [[nodiscard]] const ledger_actor& writer() const { return writer_; }
+  /// The writer of a member of a cluster, which the peers send to; null for a node that stands alone.
+  [[nodiscard]] const replicator_actor& member() const { return member_; }
 
   /// Refuses new work, waits until what was admitted is durable and answered (at most `patience`), and ends all
   /// actors. Blocks: for programs, not for tests on the test coordinator.
@@ -35,11 +37,15 @@ class node_runtime {
  private:
   node_runtime(caf::actor_system& system, service_context_ptr context)
       : system_(system), context_(std::move(context)) {}
-  void spawn_all(const std::shared_ptr<batch_writer>& writer, bool is_threaded);
+  result<void> start_ledger(bool is_threaded);
+  result<void> start_member(bool is_threaded);
+  void spawn_all();
 
   caf::actor_system& system_;
   service_context_ptr context_;
   ledger_actor writer_;
+  replicator_actor member_;
+  copy_keeper_actor copies_;
   node_directory directory_;
   node_actor node_;
   std::vector<caf::actor> actors_;  // in the order in which they end

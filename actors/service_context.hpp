@@ -17,6 +17,8 @@
 
 namespace hive {
 
+class peer_network;
+
 /// What all actors of one node share. Made by the composition root, never changed afterwards but for the
 /// thread-safe parts. The store and the probe outlive the actor system.
 struct service_context {
@@ -32,6 +34,7 @@ struct service_context {
   std::shared_ptr<admission> work_admission;
   std::shared_ptr<session_table> sessions;
   std::shared_ptr<cluster_view> cluster;  // null: the node stands alone
+  std::shared_ptr<peer_network> peers;    // in a cluster
   mailbox_table mailboxes;
   /// Set when the node stops: facades refuse, fronts accept exit messages.
   std::atomic<bool> is_stopping{false};

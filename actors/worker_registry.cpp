@@ -17,6 +17,7 @@ namespace {
 /// A worker that is registered by hand has no connection to watch.
 constexpr auto hand_silence_max = std::chrono::seconds(30);
 constexpr std::uint32_t restore_page = 1000;
+constexpr auto failover_allowance = std::chrono::seconds(3);
 
 /// Fine enough that a lost worker is found soon after its grace, coarse enough to cost nothing.
 caf::timespan tick_interval(const service_context& context) {
@@ -319,6 +320,15 @@ caf::result<v1::GetWorkerResponse> worker_registry_state::on_get(const v1::GetWo
   return response;
 }
 
+void worker_registry_state::on_leadership(leadership_changed changed) {
+  if (changed.is_leader) {
+    workers.clear();
+    last_tick = self->clock().now();
+    return restore();
+  }
+  while (!workers.empty()) forget(workers.begin()->first, "this node leads the cluster no more");
+}
+
 void worker_registry_state::restore() {
   const auto snapshot = context->store->read();
   const auto now = self->clock().now();
@@ -339,7 +349,9 @@ void worker_registry_state::restore() {
       // The tables do not say who was registered by hand. Who holds tasks is awaited for the grace period only; the
       // others cost nothing while they are awaited for longer.
       live.is_executor = false;
-      const caf::timespan grace = std::chrono::milliseconds(context->config.workers.grace_ms);
+      caf::timespan grace = std::chrono::milliseconds(context->config.workers.grace_ms);
+      // They have to find the new leader first.
+      if (context->cluster) grace += failover_allowance;
       live.expires_at = now + (worker.slots_used() + worker.tasks_ahead() > 0 ? grace : silence_max(live));
       workers[{worker.id()}] = live;
     }
@@ -355,7 +367,7 @@ worker_registry_service::behavior_type worker_registry(
   state.context = std::move(context);
   state.writer = std::move(writer);
   state.last_tick = self->clock().now();
-  state.restore();
+  if (!state.context->cluster) state.restore();
   self->set_down_handler([&state](caf::scheduled_actor*, caf::down_msg& down) { state.on_down(down); });
   self->delayed_send(self, tick_interval(*state.context), caf::tick_atom::value);
   return {
@@ -366,6 +378,7 @@ worker_registry_service::behavior_type worker_registry(
       guarded(self, [&state](const v1::ListWorkersRequest& request) { return state.on_list(request); }),
       guarded(self, [&state](const v1::GetWorkerRequest& request) { return state.on_get(request); }),
       guarded(self, [&state](const session_opened_ptr& opened) { state.on_opened(*opened); }),
+      guarded(self, [&state](leadership_changed changed) { state.on_leadership(changed); }),
       guarded(self, [&state](caf::tick_atom) { state.on_tick(); }),
   };
 }

@@ -42,6 +42,8 @@ struct worker_registry_state {
   void on_opened(const session_opened& opened);
   void on_down(const caf::down_msg& down);
   void on_tick();
+  /// Sessions live at the leader: a new one awaits the workers, a deposed one sends them away.
+  void on_leadership(leadership_changed changed);
 
   /// Workers that were active when the node stopped get one grace period to come back.
   void restore();

@@ -22,6 +22,7 @@
 #include "actors/node_runtime.hpp"
 #include "actors/system_config.hpp"
 #include "apps/hived/listener.hpp"
+#include "apps/hived/membership.hpp"
 #include "apps/hived/notify.hpp"
 #include "config/config.hpp"
 #include "config/logging.hpp"
@@ -191,11 +192,13 @@ int wait_for_end(const sigset_t& signals, listener& clients) {
 result<void> serve(const config::node_config& settings, persistence::store& store, const sigset_t& signals) {
   metrics::node_probe probe(HIVE_VERSION);
   const auto context = make_context(settings, store, probe);
+  membership member(settings, *context);
   system_config caf_settings(settings.node.scheduler_threads);
   caf::actor_system system(caf_settings);
   harden(system);
   auto runtime = node_runtime::start(system, context, true);
   if (!runtime) return runtime.failure();
+  member.connect(**runtime);
   collect_on_scrape(probe, context);
   std::uint16_t metrics_port = 0;
   std::string metrics_address = "none";
@@ -204,6 +207,7 @@ result<void> serve(const config::node_config& settings, persistence::store& stor
     const auto bound = address ? probe.serve(address->host, address->port) : result<std::uint16_t>(address.failure());
     if (!bound) {
       (*runtime)->stop(stop_patience);
+      member.close();
       return bound.failure();
     }
     metrics_port = *bound;
@@ -222,12 +226,14 @@ result<void> serve(const config::node_config& settings, persistence::store& stor
     let_signals_kill(signals);
     notify_service_manager("STOPPING=1");
     config::logger("node")->info("stopping signal={}", signal);
+    member.hand_over(system, **runtime);
   }
   if (clients) (*clients)->close();
   {
     // The exporter's threads take up to 2 s to end.
     const std::jthread exporter_end([&probe] { probe.stop_serving(); });
     (*runtime)->stop(stop_patience);
+    member.close();
   }
   return done;
 }
@@ -296,7 +302,9 @@ int run(int argc, char** argv) {
   storage.folder = settings->node.data_dir;
   storage.map_bytes_max = settings->storage.map_bytes_max;
   storage.readers_max = settings->storage.readers_max;
-  auto store = persistence::store::open(storage);
+  // A member may get the whole state of another one.
+  auto store =
+      settings->cluster.is_on() ? persistence::store::open_replaceable(storage) : persistence::store::open(storage);
   if (!store) return fail(store.failure());
   // A file of an earlier start must not pass for this one's.
   std::error_code ignored;

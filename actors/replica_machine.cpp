@@ -1,0 +1,178 @@
+#include "actors/replica_machine.hpp"
+
+#include <algorithm>
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/wire_format_lite.h>
+
+#include "core/keys.hpp"
+#include "hive/v1/replication.pb.h"
+
+namespace hive {
+namespace {
+
+/// Slots offered by one command.
+constexpr std::uint32_t offer_slots_max = 32;
+/// Who proposed it (a start of a node) and its number there stand before the commands.
+constexpr std::size_t head_bytes = 16;
+
+void write_command(google::protobuf::io::CodedOutputStream& out, const v1::Command& command) {
+  using google::protobuf::internal::WireFormatLite;
+  WireFormatLite::WriteTag(v1::CommandBatch::kCommandsFieldNumber, WireFormatLite::WIRETYPE_LENGTH_DELIMITED, &out);
+  out.WriteVarint32(static_cast<std::uint32_t>(command.ByteSizeLong()));
+  command.SerializeWithCachedSizes(&out);
+}
+
+}  // namespace
+
+replica_machine::replica_machine(service_context_ptr context)
+    : context_(std::move(context)), machine_(context_->limits) {}
+
+result<void> replica_machine::load() {
+  effects_.clear();
+  const auto snapshot = context_->store->read();
+  if (auto loaded = machine_.load(*snapshot); !loaded) return loaded;
+  next_due_unix_ms_ = machine_.next_due_unix_ms(*snapshot);
+  return {};
+}
+
+void replica_machine::begin(core::table_transaction& tables) {
+  tables_ = &tables;
+  effects_.clear();
+  applied_commands_ = 0;
+  book_.begin();
+}
+
+void replica_machine::flush() {
+  if (applied_commands_ == 0) return;
+  machine_.flush(*tables_);
+  next_due_unix_ms_ = machine_.next_due_unix_ms(*tables_);
+}
+
+std::int64_t replica_machine::stamp() {
+  last_time_ = std::max(last_time_, context_->now_unix_ms());
+  return last_time_;
+}
+
+v1::Outcome replica_machine::apply_one(const v1::Command& command) {
+  last_time_ = std::max(last_time_, command.time_unix_ms());
+  ++applied_commands_;
+  return machine_.apply(command, *tables_, effects_);
+}
+
+void replica_machine::apply(replication::log_index index, const replication::log_entry& entry) {
+  if (entry.payload.size() < head_bytes)
+    throw core::table_error{errc::data_loss, "entry " + std::to_string(index) + " of the log is cut"};
+  const bool is_own = number_ != 0 && core::read_u64(entry.payload, 0) == context_->incarnation &&
+                      core::read_u64(entry.payload, 8) == number_;
+  return is_own ? apply_own() : apply_foreign(entry.payload);
+}
+
+void replica_machine::apply_foreign(const std::string& payload) {
+  v1::CommandBatch batch;
+  if (!batch.ParseFromArray(payload.data() + head_bytes, static_cast<int>(payload.size() - head_bytes)))
+    throw core::table_error{errc::data_loss, "commands of the log cannot be read"};
+  for (const auto& command : batch.commands()) apply_one(command);
+}
+
+void replica_machine::apply_own() {
+  const auto release_from = [this](std::size_t first) {
+    for (std::size_t i = first; i < effects_.freed_slots.size(); ++i) book_.release(effects_.freed_slots[i]);
+  };
+  for (auto& offer : offers_) {
+    const std::size_t freed_before = effects_.freed_slots.size();
+    const v1::Outcome outcome = apply_one(offer.command);
+    const std::uint32_t count = is_ok(outcome.status()) ? outcome.count() : 0;
+    book_.take(offer.worker, count);
+    release_from(freed_before);
+    if (count < offer.slots) satisfied_.insert(offer.worker);
+  }
+  if (!writes_.empty()) satisfied_.clear();
+  for (std::size_t w = 0; w < writes_.size(); ++w) {
+    auto& write = writes_[w];
+    if (const auto& wish = write.request->prefetch) book_.set_prefetch(wish->worker, wish->session, wish->tasks);
+    for (std::size_t i = 0; i < write.request->commands.size(); ++i) {
+      if (is_refused_[w][i]) continue;
+      const auto& command = write.request->commands[i];
+      const std::size_t freed_before = effects_.freed_slots.size();
+      write.outcomes[i] = apply_one(command);
+      // First what came free: a new session then starts from what it keeps.
+      release_from(freed_before);
+      account_session(book_, *write.request, command, write.outcomes[i]);
+    }
+  }
+  finished_.push_back({std::exchange(number_, 0), std::exchange(writes_, {})});
+}
+
+void replica_machine::plan_offers() {
+  offers_.clear();
+  if (machine_.ready_count() == 0) return;
+  const std::uint64_t wanted =
+      std::min<std::uint64_t>(machine_.ready_count(), context_->config.ledger.batch_commands_max);
+  const auto offers = book_.plan(wanted, offer_slots_max, [this](worker_id worker) {
+    return !satisfied_.contains(worker) && machine_.has_ready_for(worker);
+  });
+  for (const auto& offer : offers) {
+    auto& planned = offers_.emplace_back();
+    planned.worker = offer.worker;
+    planned.slots = offer.slots;
+    planned.command.set_time_unix_ms(stamp());
+    auto& body = *planned.command.mutable_offer_slots();
+    body.set_worker_id(offer.worker.value);
+    body.set_session(offer.session.value);
+    body.set_slots(offer.slots);
+  }
+}
+
+std::string replica_machine::propose(std::vector<pending_write>&& batch, bool is_offering) {
+  offers_.clear();
+  if (is_offering) plan_offers();
+  if (batch.empty() && offers_.empty()) return {};
+  writes_ = std::move(batch);
+  is_refused_.clear();
+  const std::int64_t now = stamp();
+  const bool is_refusing_new_work = context_->store->is_nearly_full();
+  number_ = ++last_number_;
+  std::string payload{core::key{}.u64(context_->incarnation).u64(number_).view()};
+  google::protobuf::io::StringOutputStream stream(&payload);
+  google::protobuf::io::CodedOutputStream out(&stream);
+  for (const auto& offer : offers_) write_command(out, offer.command);
+  for (auto& write : writes_) {
+    auto& commands = write.request->commands;
+    write.outcomes.assign(commands.size(), {});
+    auto& refused = is_refused_.emplace_back(commands.size(), false);
+    for (std::size_t i = 0; i < commands.size(); ++i) {
+      if (is_refusing_new_work && is_new_work(commands[i])) {
+        refused[i] = true;
+        write.outcomes[i] = storage_full();
+        continue;
+      }
+      commands[i].set_time_unix_ms(now);
+      write_command(out, commands[i]);
+    }
+  }
+  out.Trim();
+  return payload;
+}
+
+std::vector<pending_write> replica_machine::drop_proposal() {
+  number_ = 0;
+  offers_.clear();
+  return std::exchange(writes_, {});
+}
+
+void replica_machine::publish_sessions() {
+  for (const auto& proposal : finished_) open_sessions(*context_->sessions, proposal.writes);
+  for (const worker_id worker : book_.touched()) {
+    if (const auto figures = book_.find(worker)) context_->sessions->set_used(worker, figures->used);
+  }
+}
+
+void replica_machine::forget_sessions() {
+  book_ = {};
+  satisfied_.clear();
+  context_->sessions->clear();
+}
+
+}  // namespace hive

@@ -1,0 +1,372 @@
+// The mailbox, the cycle and the driver's life. What leaves after the commit: replicator_effects.cpp; who leads:
+// replicator_view.cpp.
+#include "actors/replicator.hpp"
+
+#include <algorithm>
+
+#include <caf/actor_cast.hpp>
+
+#include "actors/front_actor.hpp"
+#include "actors/ledger_facade.hpp"
+#include "actors/member_store.hpp"
+#include "actors/settings_digest.hpp"
+#include "replication/peer_codec.hpp"
+#include "replication/table_log_store.hpp"
+
+namespace hive {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// An entry holds no more, but for a single request that is larger: peers' heartbeats wait behind it.
+constexpr std::uint64_t entry_bytes_max = 512ULL << 10;
+/// Between two tries to go on while the store fails.
+constexpr milliseconds failure_pause{500};
+constexpr milliseconds view_interval{250};
+/// Nodes that greet and are not known as members: those that are being added.
+constexpr std::size_t greeters_max = 64;
+constexpr std::size_t events_max = 100'000;
+
+replication::driver_options options_of(const replicator_state& state) {
+  const auto& cluster = state.context->config.cluster;
+  replication::driver_options options;
+  options.self = replication::node_id{cluster.node_id};
+  options.address = own_endpoint(state.context->config);
+  options.random_seed = state.context->incarnation + state.drivers_opened;
+  options.sequence_base = state.now_ms() << 20;
+  options.election_ms = cluster.election_ms;
+  options.heartbeat_ms = cluster.heartbeat_ms;
+  options.message_bytes_max = 1ULL << 20;
+  options.trailing_entries = 100'000;
+  options.trailing_bytes_max = 128ULL << 20;
+  options.pinned_bytes_max = 1ULL << 30;
+  return options;
+}
+
+}  // namespace
+
+replication::time_ms replicator_state::now_ms() const {
+  return static_cast<replication::time_ms>(
+      std::chrono::duration_cast<milliseconds>(self->clock().now().time_since_epoch()).count());
+}
+
+// ---- requests
+
+caf::result<ledger_reply_ptr> replicator_state::on_request(ledger_request_ptr& request) {
+  auto promise = self->make_response_promise();
+  pending.push_back({std::move(request), {}, {}});
+  promises.push_back(promise);
+  request_flush();
+  return promise;
+}
+
+caf::result<v1::ReadBarrierResponse> replicator_state::on_barrier() {
+  auto promise = self->make_response_promise<v1::ReadBarrierResponse>();
+  const std::uint64_t ticket = ++last_ticket;
+  barriers.emplace(ticket, promise);
+  events.push_back([this, ticket] {
+    if (auto asked = driver->read({ticket}); !asked) complete({{ticket}, asked.failure(), false, 0});
+  });
+  request_flush();
+  return promise;
+}
+
+caf::result<v1::ChangeClusterResponse> replicator_state::on_change(const v1::ChangeClusterRequest& request) {
+  using replication::change_kind;
+  replication::membership_change what;
+  std::optional<std::uint64_t> transfer_to;
+  switch (request.change_case()) {
+    case v1::ChangeClusterRequest::kInit: {
+      if (auto founded = found_alone(*context->store, context->config); !founded)
+        return refuse(*context, name, founded.failure());
+      give_up_driver({errc::unavailable, "the cluster is being founded", {}});
+      open_driver();
+      request_flush();
+      return v1::ChangeClusterResponse{};
+    }
+    case v1::ChangeClusterRequest::kAdd: {
+      const auto address = config::parse_endpoint(request.add().endpoint(), "add.endpoint");
+      if (!address) return refuse(*context, name, address.failure());
+      what = {change_kind::add_stand_by, {request.add().node_id()}, request.add().endpoint(), false};
+      break;
+    }
+    case v1::ChangeClusterRequest::kPromote:
+      what = {change_kind::promote, {request.promote().node_id()}, {}, false};
+      break;
+    case v1::ChangeClusterRequest::kDemote:
+      what = {change_kind::demote, {request.demote().node_id()}, {}, request.demote().is_forced()};
+      break;
+    case v1::ChangeClusterRequest::kRemove:
+      what = {change_kind::remove, {request.remove().node_id()}, {}, request.remove().is_forced()};
+      break;
+    case v1::ChangeClusterRequest::kTransfer:
+      transfer_to = request.transfer().node_id();
+      break;
+    case v1::ChangeClusterRequest::CHANGE_NOT_SET:
+      return refuse(*context, name, {errc::invalid_argument, "no change is named", "change"});
+  }
+  auto promise = self->make_response_promise<v1::ChangeClusterResponse>();
+  const std::uint64_t ticket = ++last_ticket;
+  changes.emplace(ticket, promise);
+  events.push_back([this, ticket, what, transfer_to] {
+    auto begun = transfer_to ? driver->transfer({ticket}, {*transfer_to}) : driver->change({ticket}, what);
+    if (!begun) complete({{ticket}, begun.failure(), false, 0});
+  });
+  request_flush();
+  return promise;
+}
+
+// ---- peers
+
+caf::result<v1::PeerHelloResponse, caf::strong_actor_ptr> replicator_state::on_hello(
+    const v1::PeerHelloRequest& request) {
+  const auto& cluster = context->config.cluster;
+  const auto refuse_hello = [&](errc code, const std::string& why, const char* field) {
+    config::logger(name)->warn("peer refused node={} endpoint={}: {}", request.node_id(),
+                               request.endpoint().substr(0, 256), why);
+    return refuse(*context, name, {code, why, field});
+  };
+  if (request.cluster() != cluster.name)
+    return refuse_hello(errc::failed_precondition, "this node is of the cluster \"" + cluster.name + "\"", "cluster");
+  if (request.receiver_id() != cluster.node_id)
+    return refuse_hello(errc::failed_precondition, "this is node " + std::to_string(cluster.node_id), "receiver_id");
+  if (request.node_id() == 0 || request.node_id() == cluster.node_id)
+    return refuse_hello(errc::invalid_argument, "that number is this node's own, or none", "node_id");
+  if (request.settings_digest() != settings_digest)
+    return refuse_hello(errc::failed_precondition,
+                        "its settings in [tasks], [plans], [workers] or [events] differ: what is applied must be the "
+                        "same on all nodes",
+                        "settings_digest");
+  const std::uint64_t peer = request.node_id();
+  if (!config::parse_endpoint(request.endpoint(), "endpoint"))
+    return refuse_hello(errc::invalid_argument, "its endpoint cannot be read", "endpoint");
+  if (greeters.contains(peer) || greeters.size() < greeters_max) greeters[peer] = request.endpoint();
+  if (const auto before = inbound.find(peer); before != inbound.end()) inbound_sender.erase(before->second);
+  const std::uint64_t session = ++last_session;
+  inbound[peer] = session;
+  inbound_sender[session] = peer;
+  link(peer);
+  reach_peers(seen);
+  v1::PeerHelloResponse response;
+  response.set_session(session);
+  response.set_incarnation(context->incarnation);
+  response.set_version(context->version);
+  return {std::move(response), caf::actor_cast<caf::strong_actor_ptr>(self->address())};
+}
+
+void replicator_state::on_message(v1::PeerMessage& message) {
+  const auto from = inbound_sender.find(message.session());
+  if (from == inbound_sender.end() || events.size() >= events_max) return;  // of an old link; Raft repeats it
+  auto decoded = replication::from_wire(std::move(message));
+  if (!decoded) {
+    config::logger(name)->warn("message of node {} refused: {}", from->second, to_string(decoded.failure()));
+    return;
+  }
+  auto shared = std::make_shared<replication::peer_message>(std::move(*decoded));
+  events.push_back([this, peer = from->second, shared] {
+    if (auto taken = driver->receive({peer}, std::move(*shared)); !taken)
+      config::logger(name)->warn("message of node {} refused: {}", peer, to_string(taken.failure()));
+  });
+  request_flush();
+}
+
+void replicator_state::on_up(peer_up up) {
+  outbound[up.node_id] = up.session;
+  config::logger(name)->info("peer connected node={}", up.node_id);
+  link(up.node_id);
+}
+
+void replicator_state::on_down(peer_down down) {
+  if (outbound.erase(down.node_id) == 0) return;
+  config::logger(name)->warn("peer lost node={}", down.node_id);
+  events.push_back([this, down] { driver->close_link({down.node_id}); });
+  request_flush();
+}
+
+void replicator_state::link(std::uint64_t peer) {
+  const auto in = inbound.find(peer);
+  const auto out = outbound.find(peer);
+  if (in == inbound.end() || out == outbound.end()) return;
+  events.push_back([this, peer, in = in->second, out = out->second] { driver->open_link({peer}, in, out); });
+  request_flush();
+}
+
+// ---- the cycle
+
+void replicator_state::request_flush() {
+  if (is_flush_requested) return;
+  is_flush_requested = true;
+  self->send(self, flush_batch{});
+}
+
+void replicator_state::on_flush() {
+  is_flush_requested = false;
+  run_cycle();
+}
+
+void replicator_state::on_wake() {
+  wakes_at_ms = -1;
+  if (!driver) open_driver();
+  run_cycle();
+}
+
+void replicator_state::run_cycle() {
+  if (!driver) {
+    events.clear();
+    fail_waiting(not_leader());
+    return arm_timer();
+  }
+  auto now_events = std::move(events);
+  events.clear();
+  auto out = try_cycle(std::move(now_events));
+  if (out) release(std::move(*out));
+  arm_timer();
+}
+
+std::optional<replication::effects> replicator_state::try_cycle(std::vector<std::function<void()>>&& now_events) {
+  using steady = std::chrono::steady_clock;
+  const auto begun = steady::now();
+  try {
+    const auto transaction = context->store->write();
+    replication::table_log_store log{*transaction};
+    machine->begin(*transaction);
+    driver->begin_cycle(now_ms(), log, *machine);
+    if (!is_started) {
+      is_started = true;
+      if (auto started = driver->start(); !started)
+        throw core::table_error(started.failure().code, started.failure().message);
+    }
+    for (const auto& event : now_events) event();
+    if (now_ms() >= driver->next_deadline_ms()) driver->tick();
+    propose();
+    auto out = driver->end_cycle();
+    if (driver->failure()) throw core::table_error(driver->failure()->code, driver->failure()->message);
+    if (!driver->has_changes()) return out;
+    machine->flush();
+    const auto applied = steady::now();
+    if (auto committed = transaction->commit(); !committed)
+      throw core::table_error(committed.failure().code, committed.failure().message);
+    if (context->probe != nullptr && machine->applied_commands() > 0)
+      context->probe->batch_committed(machine->applied_commands(), applied - begun, steady::now() - applied);
+    return out;
+  } catch (const core::table_error& problem) {
+    give_up_driver({problem.code(), problem.what(), {}});
+  } catch (const std::exception& problem) {
+    give_up_driver({errc::internal, problem.what(), {}});
+  }
+  return std::nullopt;
+}
+
+std::vector<pending_write> replicator_state::take_batch(std::vector<caf::response_promise>& waiting) {
+  std::size_t count = 0;
+  std::size_t commands = 0;
+  std::uint64_t bytes = 0;
+  for (; count < pending.size(); ++count) {
+    const auto& request = *pending[count].request;
+    std::uint64_t more = 0;
+    for (const auto& command : request.commands) more += command.ByteSizeLong();
+    const bool is_over = bytes + more > entry_bytes_max ||
+                         commands + request.commands.size() > context->config.ledger.batch_commands_max;
+    if (count > 0 && is_over) break;
+    bytes += more;
+    commands += request.commands.size();
+  }
+  const auto end = static_cast<std::ptrdiff_t>(count);
+  std::vector<pending_write> batch(std::make_move_iterator(pending.begin()),
+                                   std::make_move_iterator(pending.begin() + end));
+  pending.erase(pending.begin(), pending.begin() + end);
+  waiting.assign(std::make_move_iterator(promises.begin()), std::make_move_iterator(promises.begin() + end));
+  promises.erase(promises.begin(), promises.begin() + end);
+  return batch;
+}
+
+void replicator_state::propose() {
+  if (!driver->is_leader()) return refuse_pending(not_leader());
+  if (machine->proposal() != 0) return;
+  std::vector<caf::response_promise> waiting;
+  auto batch = take_batch(waiting);
+  std::string entry = machine->propose(std::move(batch), is_serving);
+  if (entry.empty()) return;
+  proposals.push_back({machine->proposal(), std::move(waiting)});
+  proposal_ticket = ++last_ticket;
+  // It may be applied at once: a lone voter is its own majority.
+  std::vector<std::string> entries;
+  entries.push_back(std::move(entry));
+  if (auto submitted = driver->submit({proposal_ticket}, std::move(entries)); !submitted) {
+    // Nothing was done, so whatever was asked for may be asked for again: leadership is being handed over, say.
+    complete({{proposal_ticket}, submitted.failure(), false, 0});
+  }
+}
+
+void replicator_state::arm_timer() {
+  const auto now = static_cast<std::int64_t>(now_ms());
+  std::int64_t deadline = now + failure_pause.count();
+  if (driver) {
+    deadline = std::min(static_cast<std::int64_t>(driver->next_deadline_ms()), now + view_interval.count());
+    deadline = std::max(deadline, now + 1);
+  }
+  if (wakes_at_ms > now && wakes_at_ms <= deadline) return;  // an earlier message will look again
+  wakes_at_ms = deadline;
+  self->delayed_send(self, milliseconds(deadline - now), replicator_wake{});
+}
+
+// ---- the driver's life
+
+void replicator_state::open_driver() {
+  if (auto loaded = machine->load(); !loaded) {
+    trouble = to_string(loaded.failure());
+    config::logger(name)->error("cannot read the tables: {}", trouble);
+    return;
+  }
+  ++drivers_opened;
+  driver = std::make_unique<replication::driver>(options_of(*this));
+  is_started = false;
+  events.clear();
+  for (const auto& [peer, session] : outbound) link(peer);
+}
+
+void replicator_state::give_up_driver(const error& why) {
+  if (trouble != why.message) config::logger(name)->error("replication stands still: {}", to_string(why));
+  trouble = why.message;
+  if (context->probe != nullptr) context->probe->batch_failed(why.code);
+  driver.reset();
+  events.clear();
+  offered.clear();
+  if (stage) stage->discard();
+  set_serving(false);
+  seen = {};
+  // What was proposed may be in the log of others already.
+  fail_waiting({errc::unavailable, "the node could not write; try again", {}});
+  refresh_view();
+}
+
+replicator_actor::behavior_type replicator(replicator_actor::stateful_pointer<replicator_state> self,
+                                           service_context_ptr context, copy_keeper_actor copies) {
+  auto& state = self->state;
+  state.self = self;
+  state.context = std::move(context);
+  state.copies = std::move(copies);
+  state.machine.emplace(state.context);
+  state.stage.emplace(state.context->config.node.data_dir);
+  state.stage->discard();
+  state.outlet.emplace(state.context);
+  state.settings_digest = settings_digest_of(state.context->limits);
+  state.open_driver();
+  state.request_flush();
+  return {
+      guarded(self, [&state](ledger_request_ptr& request) { return state.on_request(request); }),
+      guarded(self, [&state](flush_batch) { state.on_flush(); }),
+      guarded(self, [&state](flush_effects) { state.outlet->flush(); }),
+      guarded(self, [&state](const session_closed& closed) { state.machine->suspend(closed.worker, closed.session); }),
+      guarded(self, [&state](const ledger_sinks_ptr& sinks) { state.outlet->open(sinks); }),
+      guarded(self, [&state](v1::PeerMessage& message) { state.on_message(message); }),
+      guarded(self, [&state](peer_up up) { state.on_up(up); }),
+      guarded(self, [&state](peer_down down) { state.on_down(down); }),
+      guarded(self, [&state](const v1::PeerHelloRequest& request) { return state.on_hello(request); }),
+      guarded(self, [&state](const v1::ChangeClusterRequest& request) { return state.on_change(request); }),
+      guarded(self, [&state](const v1::ReadBarrierRequest&) { return state.on_barrier(); }),
+      guarded(self, [&state](replicator_wake) { state.on_wake(); }),
+  };
+}
+
+}  // namespace hive
