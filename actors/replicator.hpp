@@ -77,6 +77,7 @@ struct replicator_state {
   void set_serving(bool is_leader);
   void reach_peers(const replication::driver_status& status);
   void describe(const replication::driver_status& status);
+  void measure(const replication::driver_status& status) const;
   [[nodiscard]] error not_leader() const;
 
   [[nodiscard]] replication::time_ms now_ms() const;

@@ -13,8 +13,7 @@ constexpr std::uint64_t view_interval_ms = 250;
 const char* role_name(const replication::driver_status& status, replication::node_id self) {
   const auto* own = status.members.find(self);
   if (status.role == replication::node_role::leader) return "leader";
-  if (status.members.members.empty()) return "waiting";
-  if (own == nullptr) return "removed";
+  if (own == nullptr) return "waiting";
   if (own->role == replication::member_role::stand_by) return "stand_by";
   return status.role == replication::node_role::candidate ? "candidate" : "follower";
 }
@@ -48,6 +47,7 @@ void replicator_state::refresh_view() {
   set_serving(driver && driver->is_leader() && driver->applied().term == seen.term);
   reach_peers(seen);
   describe(seen);
+  measure(seen);
 }
 
 void replicator_state::set_serving(bool is_leader) {
@@ -69,6 +69,31 @@ void replicator_state::reach_peers(const replication::driver_status& status) {
   if (wanted == reached) return;
   reached = wanted;
   context->peers->reach(std::move(wanted));
+}
+
+void replicator_state::measure(const replication::driver_status& status) const {
+  if (context->probe == nullptr) return;
+  metrics::replication_figures figures;
+  figures.role = role_name(status, {context->config.cluster.node_id});
+  figures.term = status.term;
+  figures.leader_id = status.leader.value;
+  figures.leader_changes = leader_changes;
+  figures.commit_index = status.commit;
+  figures.applied_index = status.applied;
+  figures.log_first = status.first;
+  figures.log_last = status.last;
+  for (const auto& one : status.peers) {
+    auto& peer = figures.peers.emplace_back();
+    peer.node_id = one.who.id.value;
+    peer.is_linked = one.is_linked;
+    if (status.role == replication::node_role::leader)
+      peer.lag_entries = status.last - std::min(status.last, one.match);
+  }
+  figures.snapshots_offered = status.snapshots_offered;
+  figures.snapshots_installed = snapshots_installed;
+  figures.messages_refused = status.messages_refused;
+  figures.messages_discarded = status.messages_discarded;
+  context->probe->replication(std::move(figures));
 }
 
 void replicator_state::describe(const replication::driver_status& status) {

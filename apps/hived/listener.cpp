@@ -5,6 +5,7 @@
 
 #include <sys/resource.h>
 
+#include <caf/actor_cast.hpp>
 #include <caf/io/middleman.hpp>
 
 #include "actors/gate_door.hpp"
@@ -92,7 +93,8 @@ gate::acceptor_options options_of(caf::actor_system& system, const node_runtime&
   options.limits.handshake = std::chrono::milliseconds(settings.tls.handshake_ms);
   options.limits.idle = std::chrono::milliseconds(settings.tls.idle_ms);
   options.limits.payload_bytes_max = static_cast<std::uint32_t>(message_bytes_max(limits) + envelope_bytes_max);
-  options.rules = make_access_rules(runtime.front(), runtime.directory());
+  options.rules =
+      make_access_rules(runtime.front(), runtime.directory(), caf::actor_cast<caf::strong_actor_ptr>(runtime.member()));
   options.own_id = wire_id_of(system);
   return options;
 }
