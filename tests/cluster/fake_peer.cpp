@@ -61,19 +61,36 @@ node_actor::behavior_type make_node(node_actor::pointer, const caf::actor& recei
 
 }  // namespace
 
-fake_peer::fake_peer() : script_(std::make_shared<peer_script>()), system_(config_) {
+fake_peer::fake_peer(const std::optional<gate::tls_files>& files)
+    : script_(std::make_shared<peer_script>()), system_(config_) {
   harden(system_);
   receiver_ = system_.spawn(make_receiver, script_);
   node_ = system_.spawn(make_node, receiver_);
-  auto port = system_.middleman().publish(node_, 0, "127.0.0.1");
-  if (!port) throw std::runtime_error("cannot publish");
-  port_ = *port;
+  if (files) {
+    const auto pointer = caf::actor_cast<caf::strong_actor_ptr>(receiver_);
+    door_ = std::make_unique<basp_door>(system_, node_, std::uint16_t{7117});
+    gate::acceptor_options options;
+    options.listen = {"127.0.0.1", 0};
+    options.files = *files;
+    options.rules = make_access_rules(node_, {pointer, pointer, pointer, pointer, pointer, pointer}, pointer);
+    options.own_id = wire_id_of(system_);
+    options.join = [this](int socket) { return door_->join(socket); };
+    auto started = gate::acceptor::start(std::move(options));
+    if (!started) throw std::runtime_error(started.failure().message);
+    gate_ = std::move(*started);
+    port_ = gate_->port();
+  } else {
+    auto port = system_.middleman().publish(node_, 0, "127.0.0.1");
+    if (!port) throw std::runtime_error("cannot publish");
+    port_ = *port;
+  }
   relay_ = std::make_unique<tcp_relay>(port_);
 }
 
 fake_peer::~fake_peer() {
   relay_.reset();
-  system_.middleman().unpublish(node_, port_);
+  gate_.reset();
+  if (!door_) system_.middleman().unpublish(node_, port_);
   caf::anon_send_exit(receiver_, caf::exit_reason::user_shutdown);
   caf::anon_send_exit(node_, caf::exit_reason::user_shutdown);
 }

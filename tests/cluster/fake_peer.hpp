@@ -3,15 +3,19 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include <caf/actor.hpp>
 #include <caf/actor_system.hpp>
 
+#include "actors/gate_door.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/local_messages.hpp"
 #include "actors/system_config.hpp"
 #include "base/errc.hpp"
+#include "gate/acceptor.hpp"
 #include "hive/v1/replication.pb.h"
 #include "tests/client/tcp_relay.hpp"
 
@@ -39,7 +43,8 @@ struct peer_script {
 /// Another node, as far as peer links see it, on a real loopback port behind a relay that can cut connections.
 class fake_peer {
  public:
-  fake_peer();
+  /// With `files` behind the gate, with the rules of a real node.
+  explicit fake_peer(const std::optional<gate::tls_files>& files = {});
   ~fake_peer();
 
   peer_script& script() { return *script_; }
@@ -53,6 +58,8 @@ class fake_peer {
   caf::actor receiver_;
   node_actor node_;
   std::uint16_t port_ = 0;
+  std::unique_ptr<basp_door> door_;
+  std::unique_ptr<gate::acceptor> gate_;
   std::unique_ptr<tcp_relay> relay_;
 };
 

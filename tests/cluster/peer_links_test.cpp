@@ -1,15 +1,18 @@
 #include "cluster/peer_links.hpp"
 
-#include <set>
-#include <sstream>
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
 #include <string>
+#include <vector>
 
-#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 #include <catch2/catch.hpp>
 
 #include "config/logging.hpp"
 #include "tests/cluster/fake_peer.hpp"
+#include "tests/gate/gate_fixture.hpp"
 
 using namespace hive;
 using hive::cluster::peer_links;
@@ -38,23 +41,42 @@ v1::PeerMessage numbered(std::uint64_t number) {
 /// The lines that the component "cluster" writes while this lives.
 class caught_log {
  public:
-  caught_log() {
-    sink_ = std::make_shared<spdlog::sinks::ostream_sink_mt>(text_);
-    config::logger("cluster")->sinks().push_back(sink_);
-  }
-  ~caught_log() { config::logger("cluster")->sinks().pop_back(); }
+  caught_log() { config::logger("cluster")->sinks().push_back(lines_); }
+  ~caught_log() { std::erase(config::logger("cluster")->sinks(), lines_); }
 
-  /// Call when nobody writes any more.
-  [[nodiscard]] std::size_t count(const std::string& what) const {
-    const std::string text = text_.str();
-    std::size_t found = 0;
-    for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++found;
-    return found;
-  }
+  [[nodiscard]] std::size_t count(const std::string& what) const { return lines_->count(what); }
+  /// False if there was none within 20 s.
+  [[nodiscard]] bool wait_for(const std::string& what) const { return lines_->wait_for(what); }
 
  private:
-  std::ostringstream text_;
-  std::shared_ptr<spdlog::sinks::ostream_sink_mt> sink_;
+  class line_sink final : public spdlog::sinks::base_sink<std::mutex> {
+   public:
+    std::size_t count(const std::string& what) {
+      const std::lock_guard lock(own_mutex_);
+      return count_locked(what);
+    }
+    bool wait_for(const std::string& what) {
+      std::unique_lock lock(own_mutex_);
+      return changed_.wait_for(lock, std::chrono::seconds(20), [&] { return count_locked(what) > 0; });
+    }
+
+   private:
+    void sink_it_(const spdlog::details::log_msg& message) override {
+      const std::lock_guard lock(own_mutex_);
+      lines_.emplace_back(message.payload.data(), message.payload.size());
+      changed_.notify_all();
+    }
+    void flush_() override {}
+    [[nodiscard]] std::size_t count_locked(const std::string& what) const {
+      return static_cast<std::size_t>(std::count_if(
+          lines_.begin(), lines_.end(), [&](const auto& line) { return line.find(what) != std::string::npos; }));
+    }
+
+    std::mutex own_mutex_;
+    std::condition_variable changed_;
+    std::vector<std::string> lines_;
+  };
+  std::shared_ptr<line_sink> lines_ = std::make_shared<line_sink>();
 };
 
 }  // namespace
@@ -195,4 +217,40 @@ TEST_CASE("a peer that is not there does not hold up the others, nor the end") {
   links.send(3, numbered(1));
   const std::lock_guard lock(peer.script().mutex);
   CHECK(peer.script().messages.empty());
+}
+
+TEST_CASE("with TLS a node's certificate opens the link, through the gate of the other one") {
+  const gate::test::test_authority authority;
+  fake_peer peer(authority.issue("n2", gate::role::node));
+  told_events told;
+  auto options = own_options();
+  options.security = authority.issue("n1", gate::role::node);
+  peer_links links(std::move(options));
+  links.report_to(told.handle());
+  links.reach({{2, peer.endpoint()}});
+  REQUIRE(told.wait_for(1) == events{{2, 101}});
+  v1::PeerMessage message;
+  message.mutable_append_entries()->add_entries()->set_payload(std::string(1U << 20U, 'x'));
+  links.send(2, message);
+  links.send(2, numbered(7));
+  auto& script = peer.script();
+  REQUIRE(script.wait_for([&] { return script.messages.size() == 2; }));
+  CHECK(script.messages.back().sequence() == 7);
+  peer.relay().cut();
+  CHECK(told.wait_for(3) == events{{2, 101}, {2, 0}, {2, 102}});
+}
+
+TEST_CASE("with TLS an operator's certificate is no node's, and is refused in words") {
+  const caught_log log;
+  const gate::test::test_authority authority;
+  {
+    fake_peer peer(authority.issue("n2", gate::role::node));
+    auto options = own_options();
+    options.security = authority.issue("olga", gate::role::client | gate::role::operator_);
+    peer_links links(std::move(options));
+    links.reach({{2, peer.endpoint()}});
+    CHECK(log.wait_for("permission_denied"));
+    CHECK(log.count("refuses this node peer=2") == 1);
+    CHECK(peer.script().hellos.empty());
+  }
 }
