@@ -412,4 +412,13 @@ async_client::future<v1::CheckResponse> async_client::check() {
   return ask<v1::CheckResponse>(*channel_, front::node, v1::CheckRequest{}, repeat::always, check_timeout);
 }
 
+async_client::future<v1::ClusterStatusResponse> async_client::cluster_status() {
+  return ask<v1::ClusterStatusResponse>(*channel_, front::cluster_manager, v1::ClusterStatusRequest{});
+}
+
+async_client::future<v1::ChangeClusterResponse> async_client::change_cluster(v1::ChangeClusterRequest request,
+                                                                             milliseconds timeout) {
+  return ask<v1::ChangeClusterResponse>(*channel_, front::cluster_manager, std::move(request), repeat::never, timeout);
+}
+
 }  // namespace hive

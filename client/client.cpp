@@ -120,6 +120,10 @@ result<v1::ReadEventsResponse> client::read_events(v1::ReadEventsRequest request
 result<void> client::read_barrier() { return async().read_barrier().get(); }
 result<v1::StatusResponse> client::status() { return async().status().get(); }
 result<v1::CheckResponse> client::check() { return async().check().get(); }
+result<v1::ClusterStatusResponse> client::cluster_status() { return async().cluster_status().get(); }
+result<v1::ChangeClusterResponse> client::change_cluster(v1::ChangeClusterRequest request, milliseconds timeout) {
+  return async().change_cluster(std::move(request), timeout).get();
+}
 
 result<subscription> client::subscribe(subscribe_options options) { return event_bus_->subscribe(std::move(options)); }
 result<subscription> client::subscribe(subscribe_options options, event_callback on_event,

@@ -8,6 +8,7 @@
 #include "client/event_bus.hpp"
 #include "client/types.hpp"
 #include "config/config.hpp"
+#include "hive/v1/cluster.pb.h"
 
 namespace hive {
 
@@ -67,6 +68,8 @@ class async_client {
   future<void> read_barrier();
   future<v1::StatusResponse> status();
   future<v1::CheckResponse> check();
+  future<v1::ClusterStatusResponse> cluster_status();
+  future<v1::ChangeClusterResponse> change_cluster(v1::ChangeClusterRequest request, milliseconds timeout);
 
  private:
   std::shared_ptr<channel> channel_;
@@ -176,6 +179,12 @@ class client {
   result<v1::StatusResponse> status();
   /// Proves the node's tables consistent; takes seconds on a large node, so its timeout is ten minutes.
   result<v1::CheckResponse> check();
+  /// The cluster as the connected node knows it; a node that stands alone says so in `role`.
+  result<v1::ClusterStatusResponse> cluster_status();
+  /// Changes the members, or who leads; answered when it is done, which may take as long as a copy of the state takes
+  /// to travel. Sent once: after unavailable or deadline_exceeded look at cluster_status. not_leader from a node that
+  /// does not lead (the error's field is the leader's HOST:PORT), permission_denied without the role operator.
+  result<v1::ChangeClusterResponse> change_cluster(v1::ChangeClusterRequest request, milliseconds timeout);
 
   /// Waits until the link has said hello to the node that it is for and answers what the node said. unavailable after
   /// `timeout` with the reason of the last try; failed_precondition at once for another protocol version.

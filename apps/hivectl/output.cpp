@@ -70,6 +70,7 @@ std::string name_of(v1::TaskState state) { return word_of(v1::TaskState_Name(sta
 std::string name_of(v1::PlanState state) { return word_of(v1::PlanState_Name(state), "PLAN_STATE_"); }
 std::string name_of(v1::WorkerState state) { return word_of(v1::WorkerState_Name(state), "WORKER_STATE_"); }
 std::string name_of(v1::Reason reason) { return word_of(v1::Reason_Name(reason), "REASON_"); }
+std::string name_of(v1::MemberRole role) { return word_of(v1::MemberRole_Name(role), "MEMBER_ROLE_"); }
 
 std::int64_t now_unix_ms() {
   using namespace std::chrono;

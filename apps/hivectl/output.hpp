@@ -8,6 +8,7 @@
 #include <google/protobuf/message.h>
 
 #include "hive/v1/api.pb.h"
+#include "hive/v1/cluster.pb.h"
 
 namespace hive::hivectl {
 
@@ -16,6 +17,7 @@ std::string name_of(v1::TaskState state);
 std::string name_of(v1::PlanState state);
 std::string name_of(v1::WorkerState state);
 std::string name_of(v1::Reason reason);
+std::string name_of(v1::MemberRole role);
 
 /// A time for people: "16:05:09" today, "11-20 16:05:09" before; "-" for 0. Local time.
 std::string short_time(std::int64_t unix_ms);

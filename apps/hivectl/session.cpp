@@ -49,52 +49,81 @@ std::string settings_file() {
 
 }  // namespace
 
+result<config::client_config> session::load_settings(std::vector<config::setting_override> overrides) {
+  if (is_linearizable) overrides.push_back({"client.reads", "linearizable"});
+  if (!endpoint.empty()) overrides.push_back({"client.endpoint", endpoint});
+  if (!timeout.empty()) {
+    const auto total_ms = plan_files::parse_duration_ms(timeout);
+    if (!total_ms) return error{errc::invalid_argument, "--timeout " + total_ms.failure().message, "--timeout"};
+    overrides.push_back({"client.total_timeout_ms", std::to_string(*total_ms)});
+    if (*total_ms < 10'000) overrides.push_back({"client.request_timeout_ms", std::to_string(*total_ms)});
+  }
+  auto settings = config::load_client_config(settings_file(), overrides);
+  if (!settings) return settings;
+  endpoint = settings->endpoint;
+  call_timeout_ms_ = settings->total_timeout_ms;
+  if (const auto logging = config::configure_logging(settings->log); !logging) return logging.failure();
+  return settings;
+}
+
+namespace {
+
+/// Fails within seconds, with the reason, rather than after the whole time of the first call.
+result<std::shared_ptr<client>> connect_soon(const config::client_config& settings) {
+  auto connected = connect(settings);
+  if (!connected) return connected;
+  const milliseconds wait{std::min<std::int64_t>(5'000, settings.total_timeout_ms)};
+  if (const auto hello = (*connected)->wait_connected(wait); !hello) return hello.failure();
+  return connected;
+}
+
+}  // namespace
+
 std::shared_ptr<client> session::connection() { return connect_with({}); }
 std::shared_ptr<client> session::any_connection() { return connect_with({{"client.prefer", "any"}}); }
 
 std::shared_ptr<client> session::connect_with(std::vector<config::setting_override> overrides) {
   if (client_) return client_;
-  if (is_linearizable) overrides.push_back({"client.reads", "linearizable"});
-  if (!endpoint.empty()) overrides.push_back({"client.endpoint", endpoint});
-  if (!timeout.empty()) {
-    const auto total_ms = plan_files::parse_duration_ms(timeout);
-    if (!total_ms) {
-      failed_status = fail_usage("--timeout " + total_ms.failure().message, "for example --timeout 10s");
-      return nullptr;
-    }
-    overrides.push_back({"client.total_timeout_ms", std::to_string(*total_ms)});
-    if (*total_ms < 10'000) overrides.push_back({"client.request_timeout_ms", std::to_string(*total_ms)});
-  }
-  const auto settings = config::load_client_config(settings_file(), overrides);
+  const auto settings = load_settings(std::move(overrides));
   if (!settings) {
     failed_status = fail(*this, settings.failure());
     return nullptr;
   }
-  endpoint = settings->endpoint;
-  if (const auto logging = config::configure_logging(settings->log); !logging) {
-    failed_status = fail(*this, logging.failure());
-    return nullptr;
-  }
   is_node_asked = true;
-  auto connected = connect(*settings);
-  if (!connected) {
+  auto connected = connect_soon(*settings);
+  if (connected) {
+    client_ = *connected;
+  } else {
     failed_status = fail(*this, connected.failure());
-    return nullptr;
-  }
-  client_ = *connected;
-  // Fail within seconds, with the reason, rather than after the whole time of the first call.
-  const milliseconds wait{std::min<std::int64_t>(5'000, settings->total_timeout_ms)};
-  if (const auto hello = client_->wait_connected(wait); !hello) {
-    client_.reset();
-    failed_status = fail(*this, hello.failure());
   }
   return client_;
 }
 
+milliseconds session::call_timeout() {
+  // What is wrong with them is said when they are used to connect.
+  [[maybe_unused]] const auto settings = load_settings({});
+  return milliseconds{call_timeout_ms_};
+}
+
+result<std::shared_ptr<client>> session::connect_to(const std::string& node) {
+  auto settings = load_settings({{"client.prefer", "any"}});
+  if (!settings) return settings.failure();
+  if (!node.empty() && node != settings->endpoint) {
+    settings->endpoint = node;
+    settings->tls_server_name.clear();  // it was for the other one
+  }
+  is_node_asked = true;
+  return connect_soon(*settings);
+}
+
 int fail(const session& from, const error& failure) {
+  return fail(failure, from.is_node_asked ? next_step(failure.code, from.endpoint) : std::string{});
+}
+
+int fail(const error& failure, const std::string& next) {
+  if (failure.field == "--timeout") return fail_usage(failure.message, "for example --timeout 10s");
   std::cout << std::flush;
   std::cerr << "error: " << to_string(failure) << "\n";
-  const std::string next = from.is_node_asked ? next_step(failure.code, from.endpoint) : std::string{};
   if (!next.empty()) std::cerr << "next:  " << next << "\n";
   return exit_status(failure.code);
 }

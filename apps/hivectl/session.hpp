@@ -9,6 +9,7 @@
 
 #include "apps/hivectl/output.hpp"
 #include "client/client.hpp"
+#include "config/config.hpp"
 
 namespace hive::hivectl {
 
@@ -33,18 +34,27 @@ struct session {
   /// The same, with the first of the endpoints that answers, whether it leads or not: for what is about a node itself,
   /// and must be told when nobody leads.
   std::shared_ptr<client> any_connection();
+  /// A new connection to exactly this node of the cluster ("": the one that the session was pointed to), whoever leads.
+  /// The failure is not printed.
+  result<std::shared_ptr<client>> connect_to(const std::string& node);
+  /// Of one call; --timeout, else as the settings say.
+  [[nodiscard]] milliseconds call_timeout();
   int failed_status = 0;
   /// False while all that can fail is local, such as reading a file: advice about the node would mislead.
   bool is_node_asked = false;
 
  private:
   std::shared_ptr<client> connect_with(std::vector<config::setting_override> overrides);
+  result<config::client_config> load_settings(std::vector<config::setting_override> overrides);
 
   std::shared_ptr<client> client_;
+  std::int64_t call_timeout_ms_ = 60'000;
 };
 
 /// Prints "error: ..." and what to do next to stderr; answers the exit status of its code.
 int fail(const session& from, const error& failure);
+/// The same with advice of the caller's own; none if it is empty.
+int fail(const error& failure, const std::string& next);
 /// A command line that cannot work: status 2.
 int fail_usage(const std::string& message, const std::string& next);
 
@@ -64,6 +74,7 @@ void add_plan_commands(CLI::App& app, session& context);
 void add_event_commands(CLI::App& app, session& context);
 void add_node_commands(CLI::App& app, session& context, const std::string& version);
 void add_tls_commands(CLI::App& app, session& context);
+void add_cluster_commands(CLI::App& app, session& context);
 void add_completion_command(CLI::App& app, session& context);
 
 }  // namespace hive::hivectl
