@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <iostream>
+#include <optional>
 #include <thread>
 
 #include "apps/hivectl/cluster_recovery.hpp"
@@ -14,6 +15,8 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds look_again_after{200};
 constexpr milliseconds catch_up_look_after{500};
+/// What a node says of its cluster is a little old.
+constexpr std::chrono::seconds status_age_max{5};
 /// Close enough for the leader to bring it to the end of the log and promote it in one go.
 constexpr std::uint64_t lag_max = 1'000;
 
@@ -238,19 +241,31 @@ result<v1::ChangeClusterResponse> promote_in_time(session& context, const cluste
   request.mutable_promote()->set_node_id(told.node_id);
   progress_line progress;
   std::string last = "it was not looked at";
+  auto missing_since = steady_clock::now();
+  std::optional<error> refusal;
   while (steady_clock::now() < deadline) {
     const auto leader = find_leader(context, deadline);
     if (!leader) return leader.failure();
     const auto* const member = find_member(leader->status, told.node_id);
-    if (member == nullptr) return error{errc::not_found, id_text(told.node_id) + " is not a member any more", {}};
+    if (member == nullptr) {
+      if (steady_clock::now() - missing_since > status_age_max)
+        return error{errc::not_found, id_text(told.node_id) + " is not a member any more", {}};
+      std::this_thread::sleep_for(look_again_after);
+      continue;
+    }
+    missing_since = steady_clock::now();
+    if (member->role() == v1::MEMBER_ROLE_VOTER) return v1::ChangeClusterResponse{};
+    if (refusal) return *refusal;
     last = describe_catching_up(*member);
     progress.show(last);
     if (member->is_linked() && member->match_index() > 0 && member->lag() <= lag_max) {
       const auto done = leader->connection->change_cluster(request, left_until(deadline));
-      // What passes by itself: it fell behind again, an election, a change that is not through yet.
-      const auto code = done ? errc::none : done.failure().code;
-      if (code != errc::unavailable && code != errc::not_leader && code != errc::deadline_exceeded) return done;
+      if (done) return done;
       last = done.failure().message;
+      // What does not pass by itself, as an election or a node that fell behind again do; but it may be a voter by now.
+      const auto code = done.failure().code;
+      if (code != errc::unavailable && code != errc::not_leader && code != errc::deadline_exceeded)
+        refusal = done.failure();
     }
     std::this_thread::sleep_for(catch_up_look_after);
   }

@@ -177,6 +177,47 @@ TEST_CASE("add makes a stand-by, waits until it has caught up, and promotes it")
   CHECK(script.changes.size() == 3);
 }
 
+TEST_CASE("a leader that tells of a new member a little late does not confuse add") {
+  fake_member leader;
+  auto& script = leader.script();
+  join(leader, 1, leader.endpoint());
+  const error already_voter{errc::failed_precondition, "node 4 is a voter", "change"};
+  int looks = 0;
+  bool is_added = false;
+  script.on_change = [&](const v1::ChangeClusterRequest& request) {
+    is_added = is_added || request.has_add();
+    if (script.changes.size() == 3) return result<v1::ChangeClusterResponse>(already_voter);
+    return at_index(92);
+  };
+  script.on_status = [&] {
+    if (!is_added || ++looks != 3) return;
+    auto& member = add_member(script.status, 4, "127.0.0.1:7118");
+    member.set_role(v1::MEMBER_ROLE_STAND_BY);
+    member.set_match_index(91);
+  };
+  const auto done = run_cluster(leader.endpoint(), {"add", "4", "127.0.0.1:7118"});
+  INFO(done.stderr_text);
+  CHECK(done.exit_code == 0);
+  REQUIRE(script.changes.size() == 2);
+  CHECK(script.changes[1].promote().node_id() == 4);
+
+  // The same again, and it still tells of a stand-by when it is asked first.
+  looks = 0;
+  script.on_status = [&] {
+    if (++looks > 2) script.status.mutable_members(1)->set_role(v1::MEMBER_ROLE_VOTER);
+  };
+  const auto again = run_cluster(leader.endpoint(), {"add", "4", "127.0.0.1:7118"});
+  INFO(again.stderr_text);
+  CHECK(again.exit_code == 0);
+  CHECK(script.changes.size() == 3);
+
+  // A refusal that stays one is told.
+  script.changes.pop_back();
+  script.on_status = {};
+  script.status.mutable_members(1)->set_role(v1::MEMBER_ROLE_STAND_BY);
+  CHECK(run_cluster(leader.endpoint(), {"add", "4", "127.0.0.1:7118"}).exit_code == failed_precondition);
+}
+
 TEST_CASE("a node that does not catch up in time stays a stand-by, and can be left one") {
   fake_member leader;
   auto& script = leader.script();

@@ -19,6 +19,7 @@ caf::behavior make_manager(caf::event_based_actor*, const script_ptr& script) {
   return {
       [script](const v1::ClusterStatusRequest&) {
         const std::lock_guard lock(script->mutex);
+        if (script->on_status) script->on_status();
         return script->status;
       },
       [script](const v1::ChangeClusterRequest& request) -> caf::result<v1::ChangeClusterResponse> {

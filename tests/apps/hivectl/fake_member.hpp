@@ -20,7 +20,8 @@ struct member_script {
   std::mutex mutex;
   v1::ClusterStatusResponse status;
   std::vector<v1::ChangeClusterRequest> changes;
-  /// Called with the mutex held, may change `status`.
+  /// Both are called with the mutex held and may change `status`; the first one before each answer.
+  std::function<void()> on_status;
   std::function<result<v1::ChangeClusterResponse>(const v1::ChangeClusterRequest&)> on_change;
 };
 
