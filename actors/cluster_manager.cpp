@@ -39,28 +39,63 @@ caf::result<v1::PeerHelloResponse, caf::strong_actor_ptr> cluster_manager_state:
   return caf::delegated<v1::PeerHelloResponse, caf::strong_actor_ptr>{};
 }
 
+caf::result<v1::OpenBackupResponse> cluster_manager_state::on_open_backup() {
+  auto answer = self->make_response_promise<v1::OpenBackupResponse>();
+  if (!member) {
+    copy_state(answer);
+    return answer;
+  }
+  self->request(member, caf::infinite, v1::ReadBarrierRequest{})
+      .then([this, answer](const v1::ReadBarrierResponse&) { copy_state(answer); },
+            [answer](caf::error& failure) mutable { answer.deliver(std::move(failure)); });
+  return answer;
+}
+
+void cluster_manager_state::copy_state(caf::typed_response_promise<v1::OpenBackupResponse> answer) {
+  self->request(copies, caf::infinite, open_copy{})
+      .then(
+          [answer](const copy_info& made) mutable {
+            v1::OpenBackupResponse response;
+            response.set_backup_id(made.id);
+            response.set_bytes(made.bytes);
+            answer.deliver(std::move(response));
+          },
+          [answer](caf::error& failure) mutable { answer.deliver(std::move(failure)); });
+}
+
+caf::result<v1::ReadBackupResponse> cluster_manager_state::on_read_backup(const v1::ReadBackupRequest& request) {
+  auto answer = self->make_response_promise<v1::ReadBackupResponse>();
+  self->request(copies, caf::infinite, read_copy{request.backup_id(), request.offset(), request.bytes_max()})
+      .then(
+          [answer](copy_bytes& piece) mutable {
+            v1::ReadBackupResponse response;
+            response.set_data(std::move(piece.data));
+            answer.deliver(std::move(response));
+          },
+          [answer](caf::error& failure) mutable { answer.deliver(std::move(failure)); });
+  return answer;
+}
+
+caf::result<v1::CloseBackupResponse> cluster_manager_state::on_close_backup(const v1::CloseBackupRequest& request) {
+  self->send(copies, drop_copy{request.backup_id()});
+  return v1::CloseBackupResponse{};
+}
+
 cluster_manager_service::behavior_type cluster_manager(
     cluster_manager_service::stateful_pointer<cluster_manager_state> self, service_context_ptr context,
-    replicator_actor member) {
+    replicator_actor member, copy_keeper_actor copies) {
   auto& state = self->state;
   state.self = self;
   state.context = std::move(context);
   state.member = std::move(member);
-  const auto unsupported = [] { return make_error({errc::failed_precondition, "backups are not available", {}}); };
+  state.copies = std::move(copies);
   return {
       guarded(self, [&state](const v1::ClusterStatusRequest&) { return state.on_status(); }),
       guarded(self, [&state](const v1::ChangeClusterRequest& request) { return state.on_change(request); }),
       guarded(self, [&state](const v1::ReadBarrierRequest&) { return state.on_barrier(); }),
-      guarded(
-          self,
-          [unsupported](const v1::OpenBackupRequest&) -> caf::result<v1::OpenBackupResponse> { return unsupported(); }),
-      guarded(
-          self,
-          [unsupported](const v1::ReadBackupRequest&) -> caf::result<v1::ReadBackupResponse> { return unsupported(); }),
-      guarded(self,
-              [unsupported](const v1::CloseBackupRequest&) -> caf::result<v1::CloseBackupResponse> {
-                return unsupported();
-              }),
+      guarded(self, [&state](const v1::OpenBackupRequest&) { return state.on_open_backup(); }),
+      guarded(self, [&state](const v1::ReadBackupRequest& request) { return state.on_read_backup(request); }),
+      guarded(self, [&state](const v1::CloseBackupRequest& request) { return state.on_close_backup(request); }),
       guarded(self, [&state](const v1::PeerHelloRequest& request) { return state.on_peer_hello(request); }),
   };
 }

@@ -217,6 +217,8 @@ copy_keeper_actor::behavior_type copy_keeper(copy_keeper_actor::stateful_pointer
   state.context = std::move(context);
   state.folder = std::filesystem::path(state.context->config.node.data_dir) / "copies";
   state.is_threaded = is_threaded;
+  // An id of another node, or of an earlier start of this one, must not name another copy here.
+  state.next_id = state.context->incarnation + 1;
   std::error_code ignored;
   std::filesystem::remove_all(state.folder, ignored);
   self->set_exit_handler([&state](const caf::exit_msg& message) { state.on_exit(message); });

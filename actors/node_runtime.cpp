@@ -91,7 +91,9 @@ void node_runtime::spawn_all() {
   const auto dispatch = spawn_front<dispatcher_actor, dispatcher_state>(
       system_, context, [context, ledger_handle](auto* self) { return dispatcher(self, context, ledger_handle); });
   const auto manager = spawn_front<cluster_manager_service, cluster_manager_state>(
-      system_, context, [context, member = member_](auto* self) { return cluster_manager(self, context, member); });
+      system_, context, [context, member = member_, copies = copies_](auto* self) {
+        return cluster_manager(self, context, member, copies);
+      });
   const auto clockwork = system_.spawn(timekeeper, context, ledger_handle);
 
   directory_.task_manager = to_pointer(tasks);

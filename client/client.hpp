@@ -1,5 +1,7 @@
 #pragma once
 
+#include <filesystem>
+#include <functional>
 #include <future>
 #include <memory>
 #include <string>
@@ -74,6 +76,9 @@ class async_client {
  private:
   std::shared_ptr<channel> channel_;
 };
+
+/// Called on the caller's thread while a backup is fetched: the bytes that have come, of all.
+using backup_progress = std::function<void(std::uint64_t done, std::uint64_t total)>;
 
 /// A connection to hive. Thread-safe: share one among all threads; calls that are in flight at the same time
 /// travel together. Connects by itself and again after a loss; a call waits for that within its timeout. In a cluster
@@ -185,6 +190,13 @@ class client {
   /// to travel. Sent once: after unavailable or deadline_exceeded look at cluster_status. not_leader from a node that
   /// does not lead (the error's field is the leader's HOST:PORT), permission_denied without the role operator.
   result<v1::ChangeClusterResponse> change_cluster(v1::ChangeClusterRequest request, milliseconds timeout);
+
+  /// Writes a consistent copy of the node's whole state to `file`: everything that was acknowledged before the call is
+  /// in it. The node serves meanwhile. The bytes go to FILE.part, which gets its name (and replaces what has it) once
+  /// it is complete and on disk. Answers the size. Blocks, for the copying and the way, however long they take.
+  /// resource_exhausted: there are too many copies, or a disk is full; not_found: the folder does not exist, or the
+  /// copy was lost again and again.
+  result<std::uint64_t> backup(const std::filesystem::path& file, const backup_progress& on_progress = {});
 
   /// Waits until the link has said hello to the node that it is for and answers what the node said. unavailable after
   /// `timeout` with the reason of the last try; failed_precondition at once for another protocol version.

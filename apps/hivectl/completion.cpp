@@ -45,7 +45,7 @@ void collect(const CLI::App& app, const std::string& path, std::map<std::string,
       if (option->get_items_expected_max() > 0) own.values[name] = choices_of(*option);
     }
   }
-  own.takes_file = path == "plan submit" || path == "plan graph";
+  own.takes_file = path == "plan submit" || path == "plan graph" || path == "backup" || path == "restore";
   if (path == "task list") own.values["--state"] = task_states;
   if (path == "plan list") own.values["--state"] = plan_states;
 }

@@ -99,6 +99,7 @@ int run(int argc, char** argv) {
   hive::hivectl::add_event_commands(app, context);
   hive::hivectl::add_node_commands(app, context, HIVE_VERSION);
   hive::hivectl::add_cluster_commands(app, context);
+  hive::hivectl::add_backup_commands(app, context);
   hive::hivectl::add_tls_commands(app, context);
   hive::hivectl::add_completion_command(app, context);
 

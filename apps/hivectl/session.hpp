@@ -73,6 +73,7 @@ void add_worker_commands(CLI::App& app, session& context);
 void add_plan_commands(CLI::App& app, session& context);
 void add_event_commands(CLI::App& app, session& context);
 void add_node_commands(CLI::App& app, session& context, const std::string& version);
+void add_backup_commands(CLI::App& app, session& context);
 void add_tls_commands(CLI::App& app, session& context);
 void add_cluster_commands(CLI::App& app, session& context);
 void add_completion_command(CLI::App& app, session& context);
