@@ -312,6 +312,10 @@ int transfer(session& context, const cluster_arguments& told) {
   v1::ChangeClusterRequest request;
   request.mutable_transfer()->set_node_id(told.node_id);
   const auto deadline = call_deadline(context);
+  const auto before = find_leader(context, deadline);
+  if (!before) return fail_change(before.failure());
+  if (before->status.node_id() == told.node_id)
+    return tell_change(context, v1::ChangeClusterResponse{}, id_text(told.node_id) + " leads already");
   const auto done = change(context, request, deadline);
   if (!done) return fail_change(done.failure());
   const auto leader = find_leader(context, deadline);

@@ -125,6 +125,9 @@ TEST_CASE("changes go to the leader, whichever node was asked") {
   CHECK(leader.script().changes.back().promote().node_id() == 2);
   CHECK(run_cluster(follower.endpoint(), {"transfer"}).exit_code == 0);
   CHECK(leader.script().changes.back().has_transfer());
+  const auto same = run_cluster(follower.endpoint(), {"transfer", "1"});
+  CHECK(same.stdout_text == "node 1 leads already\n");
+  CHECK(leader.script().changes.back().transfer().node_id() == 0);
   const auto json = run_cluster(follower.endpoint(), {"transfer", "2", "-o", "json"});
   CHECK(nlohmann::json::parse(json.stdout_text)["index"] == 92);
   CHECK(leader.script().changes.back().transfer().node_id() == 2);
