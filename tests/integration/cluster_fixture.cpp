@@ -1,0 +1,247 @@
+#include "tests/integration/cluster_fixture.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <stdexcept>
+
+namespace hive::test {
+namespace {
+
+constexpr int start_tries_max = 5;
+
+config::client_config settings_for(const std::string& endpoints) {
+  config::client_config settings;
+  settings.endpoint = endpoints;
+  return settings;
+}
+
+std::shared_ptr<client> connect_with(const config::client_config& settings) {
+  auto connection = hive::connect(settings);
+  if (!connection) throw std::runtime_error(to_string(connection.failure()));
+  return std::move(*connection);
+}
+
+}  // namespace
+
+std::vector<std::uint16_t> free_ports(std::size_t count) {
+  std::vector<int> sockets;
+  std::vector<std::uint16_t> ports;
+  // All are held until the last is found, so that they differ.
+  for (std::size_t i = 0; i < count; ++i) {
+    const int one = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int yes = 1;
+    ::setsockopt(one, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    if (::bind(one, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+        ::getsockname(one, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+      throw std::runtime_error("no free port");
+    }
+    ports.push_back(ntohs(address.sin_port));
+    sockets.push_back(one);
+  }
+  for (const int one : sockets) ::close(one);
+  return ports;
+}
+
+cluster::cluster(std::size_t size, std::vector<std::string> settings)
+    : settings_(std::move(settings)), founders_(size) {
+  for (std::size_t i = 0; i < size; ++i) members_.push_back({i + 1, 0, mode::founder, {}});
+  if (size == 0) return;
+  for (int tries = 1; !start_founders(); ++tries) {
+    if (tries == start_tries_max) throw std::runtime_error("the cluster did not start:\n" + logs());
+  }
+  wait_leader();
+}
+
+bool cluster::start_founders() {
+  const auto ports = free_ports(members_.size());
+  for (std::size_t i = 0; i < members_.size(); ++i) members_[i].port = ports[i];
+  for (std::size_t i = 0; i < members_.size(); ++i) spawn(i);
+  bool is_up = true;
+  for (std::size_t i = 0; i < members_.size(); ++i) is_up = has_come_up(i) && is_up;
+  if (is_up) return true;
+  // The members stand in the folders with their ports, so that other ports need other folders.
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    kill(i);
+    wipe(i);
+  }
+  return false;
+}
+
+std::size_t cluster::add(std::uint64_t node_id, mode how) {
+  members_.push_back({node_id, 0, how, {}});
+  const std::size_t i = members_.size() - 1;
+  for (int tries = 1;; ++tries) {
+    members_[i].port = free_ports(1).front();
+    spawn(i);
+    if (has_come_up(i)) return i;
+    if (tries == start_tries_max) throw std::runtime_error("a node did not start:\n" + hived(i).output());
+  }
+}
+
+std::size_t cluster::add_waiting(std::uint64_t node_id) { return add(node_id, mode::waiting); }
+std::size_t cluster::add_standalone(std::uint64_t node_id) { return add(node_id, mode::standalone); }
+
+std::string cluster::endpoint(std::size_t i) const { return "127.0.0.1:" + std::to_string(members_.at(i).port); }
+
+std::string cluster::endpoints() const {
+  std::string all;
+  for (std::size_t i = 0; i < members_.size(); ++i) all += (i == 0 ? "" : ",") + endpoint(i);
+  return all;
+}
+
+std::filesystem::path cluster::data_folder(std::size_t i) const {
+  return folder_.path() / ("data-" + std::to_string(members_.at(i).node_id));
+}
+
+std::vector<std::string> cluster::arguments_of(std::size_t i) const {
+  const auto& one = members_.at(i);
+  std::vector<std::string> arguments{
+      program("hived"), "--data-dir", data_folder(i).string(), "--listen", endpoint(i), "--metrics-listen", ""};
+  const auto set = [&](const std::string& text) { arguments.insert(arguments.end(), {"--set", text}); };
+  if (one.how != mode::standalone) {
+    set("cluster.name=test");
+    set("cluster.node_id=" + std::to_string(one.node_id));
+  }
+  if (one.how == mode::founder) {
+    std::string peers;
+    for (std::size_t k = 0; k < founders_; ++k) {
+      peers += (k == 0 ? "" : ",") + std::to_string(members_[k].node_id) + "=" + endpoint(k);
+    }
+    set("cluster.peers=" + peers);
+  }
+  arguments.insert(arguments.end(), settings_.begin(), settings_.end());
+  return arguments;
+}
+
+void cluster::spawn(std::size_t i) {
+  std::filesystem::remove(data_folder(i) / "ports.json");
+  members_[i].hived.emplace(arguments_of(i), folder_.path() / ("hived-" + std::to_string(node_id(i)) + ".log"));
+}
+
+bool cluster::has_come_up(std::size_t i) {
+  const auto ports = data_folder(i) / "ports.json";
+  eventually([&] { return std::filesystem::exists(ports) || !hived(i).is_running(); });
+  return hived(i).is_running() && std::filesystem::exists(ports);
+}
+
+void cluster::start(std::size_t i) {
+  spawn(i);
+  if (!has_come_up(i)) throw std::runtime_error("hived did not start:\n" + hived(i).output());
+}
+
+int cluster::stop(std::size_t i) {
+  hived(i).signal(SIGTERM);
+  return hived(i).wait(std::chrono::seconds{10});
+}
+
+void cluster::wipe(std::size_t i) { std::filesystem::remove_all(data_folder(i)); }
+
+std::optional<v1::ClusterStatusResponse> cluster::status(std::size_t i) {
+  auto settings = settings_at(i);
+  settings.request_timeout_ms = 1'000;
+  settings.total_timeout_ms = 1'000;
+  auto told = connect_with(settings)->cluster_status();
+  if (!told || told->node_id() != node_id(i)) return {};
+  return std::move(*told);
+}
+
+std::size_t cluster::wait_leader(std::chrono::milliseconds patience) {
+  std::size_t leader = members_.size();
+  const auto is_agreed = [&] {
+    std::map<std::uint64_t, std::size_t> votes;
+    std::size_t voters = 0;
+    leader = members_.size();
+    std::uint64_t term = 0;
+    for (const std::size_t i : running()) {
+      const auto told = status(i);
+      if (!told) continue;
+      if (told->leader_id() != 0) ++votes[told->leader_id()];
+      if (told->role() != "leader" || told->term() < term) continue;
+      term = told->term();
+      leader = i;
+      voters = static_cast<std::size_t>(std::count_if(told->members().begin(), told->members().end(),
+                                                      [](const auto& m) { return m.role() == v1::MEMBER_ROLE_VOTER; }));
+    }
+    return leader < members_.size() && votes[node_id(leader)] > voters / 2;
+  };
+  if (!eventually(is_agreed, patience)) throw std::runtime_error("no leader:\n" + logs());
+  return leader;
+}
+
+void cluster::wait_caught_up(const std::vector<std::size_t>& nodes, std::chrono::milliseconds patience) {
+  const auto led = status(wait_leader());
+  const std::uint64_t wanted = led ? led->commit_index() : 0;
+  const bool is_done = eventually(
+      [&] {
+        return std::all_of(nodes.begin(), nodes.end(), [&](std::size_t i) {
+          const auto told = status(i);
+          return told && told->applied_index() >= wanted;
+        });
+      },
+      patience);
+  if (!is_done) throw std::runtime_error("a node does not catch up:\n" + logs());
+}
+
+std::vector<std::size_t> cluster::running() {
+  std::vector<std::size_t> all;
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    if (members_[i].hived && members_[i].hived->is_running()) all.push_back(i);
+  }
+  return all;
+}
+
+std::shared_ptr<client> cluster::connect() const { return connect_with(settings_for(endpoints())); }
+
+std::shared_ptr<client> cluster::connect_to(std::size_t i) const { return connect_with(settings_at(i)); }
+
+config::client_config cluster::settings_at(std::size_t i) const {
+  // Not "127.0.0.1": clients of the same text share a link, and one that was lost may have moved to another node.
+  auto settings = settings_for("localhost:" + std::to_string(members_.at(i).port));
+  settings.prefer = "any";
+  return settings;
+}
+
+std::shared_ptr<client> cluster::connect_to_any() const {
+  auto settings = settings_for(endpoints());
+  settings.prefer = "any";
+  return connect_with(settings);
+}
+
+process cluster::start_worker(const std::string& name, unsigned slots) const {
+  return {{std::string{HIVE_TEST_WORKER}, name, std::to_string(slots)},
+          folder_.path() / (name + ".log"),
+          {"HIVE_ENDPOINT=" + endpoints()}};
+}
+
+finished cluster::ctl(std::vector<std::string> arguments) const {
+  arguments.insert(arguments.begin(), program("hivectl"));
+  return run(std::move(arguments), {"HIVE_ENDPOINT=" + endpoints()});
+}
+
+finished cluster::ctl_at(std::size_t i, std::vector<std::string> arguments) const {
+  arguments.insert(arguments.begin(), program("hivectl"));
+  return run(std::move(arguments), {"HIVE_ENDPOINT=" + endpoint(i)});
+}
+
+std::string cluster::logs() {
+  constexpr std::size_t tail_bytes = 3'000;
+  std::string all;
+  for (auto& one : members_) {
+    if (!one.hived) continue;
+    const auto text = one.hived->output();
+    all += "---- node " + std::to_string(one.node_id) + "\n" +
+           (text.size() > tail_bytes ? text.substr(text.size() - tail_bytes) : text);
+  }
+  return all;
+}
+
+}  // namespace hive::test

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <csignal>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/client.hpp"
+#include "tests/integration/node_fixture.hpp"
+#include "tests/integration/process.hpp"
+
+namespace hive::test {
+
+/// Nodes of one cluster as processes on this machine, each with a folder and a port of its own that it keeps. They can
+/// be killed, stopped, restarted and emptied. Nodes are named by their index here; their node_id is another number.
+class cluster {
+ public:
+  /// Starts `size` founding members; with 0 none, for clusters that grow. Throws with their logs if they do not come
+  /// up. `settings`: further arguments of every hived.
+  explicit cluster(std::size_t size, std::vector<std::string> settings = {});
+
+  /// A further node with an empty folder that waits for `cluster add`; answers its index.
+  std::size_t add_waiting(std::uint64_t node_id);
+  /// A node that stands alone, for a cluster that begins with it.
+  std::size_t add_standalone(std::uint64_t node_id);
+
+  [[nodiscard]] std::size_t size() const { return members_.size(); }
+  [[nodiscard]] std::uint64_t node_id(std::size_t i) const { return members_.at(i).node_id; }
+  [[nodiscard]] std::string endpoint(std::size_t i) const;
+  /// Of all, for clients: "a:1,b:2".
+  [[nodiscard]] std::string endpoints() const;
+  [[nodiscard]] std::filesystem::path data_folder(std::size_t i) const;
+  [[nodiscard]] process& hived(std::size_t i) { return *members_.at(i).hived; }
+
+  /// Starts a node that does not run; it keeps its port, its id and its data.
+  void start(std::size_t i);
+  /// As a member that waits to be added or founded by `cluster init`, from now on.
+  void make_waiting(std::size_t i) { members_.at(i).how = mode::waiting; }
+  void kill(std::size_t i) { hived(i).kill(); }
+  int stop(std::size_t i);
+  void pause(std::size_t i) { hived(i).signal(SIGSTOP); }
+  void resume(std::size_t i) { hived(i).signal(SIGCONT); }
+  /// Removes its data; it must not run.
+  void wipe(std::size_t i);
+
+  /// What node `i` says of the cluster; none if it does not answer within a second.
+  [[nodiscard]] std::optional<v1::ClusterStatusResponse> status(std::size_t i);
+  /// The index of the node that leads, as it says itself and most members agree. Throws with all logs if there is none.
+  std::size_t wait_leader(std::chrono::milliseconds patience = std::chrono::seconds{20});
+  /// Until the nodes have applied the same, which is at least what the leader has committed now.
+  void wait_caught_up(const std::vector<std::size_t>& nodes,
+                      std::chrono::milliseconds patience = std::chrono::seconds{30});
+  [[nodiscard]] std::vector<std::size_t> running();
+
+  /// A client that follows the leader.
+  [[nodiscard]] std::shared_ptr<client> connect() const;
+  /// A client that takes any node, and another one when it is lost.
+  [[nodiscard]] std::shared_ptr<client> connect_to_any() const;
+  /// A client of this node; for a moment, as it would move if the node were lost.
+  [[nodiscard]] std::shared_ptr<client> connect_to(std::size_t i) const;
+  [[nodiscard]] process start_worker(const std::string& name, unsigned slots) const;
+  /// hivectl with all endpoints.
+  [[nodiscard]] finished ctl(std::vector<std::string> arguments) const;
+  /// hivectl at one node.
+  [[nodiscard]] finished ctl_at(std::size_t i, std::vector<std::string> arguments) const;
+  [[nodiscard]] std::string logs();
+  [[nodiscard]] const std::filesystem::path& folder() const { return folder_.path(); }
+
+ private:
+  enum class mode { founder, waiting, standalone };
+  struct member {
+    std::uint64_t node_id = 0;
+    std::uint16_t port = 0;
+    mode how = mode::founder;
+    std::optional<process> hived;
+  };
+  std::size_t add(std::uint64_t node_id, mode how);
+  /// False if a node could not have its port.
+  bool start_founders();
+  void spawn(std::size_t i);
+  [[nodiscard]] bool has_come_up(std::size_t i);
+  [[nodiscard]] std::vector<std::string> arguments_of(std::size_t i) const;
+  [[nodiscard]] config::client_config settings_at(std::size_t i) const;
+
+  temporary_folder folder_;
+  std::vector<std::string> settings_;
+  std::size_t founders_ = 0;
+  std::vector<member> members_;
+};
+
+/// Ports that were free a moment ago, all different. Somebody may take them before they are used.
+std::vector<std::uint16_t> free_ports(std::size_t count);
+
+}  // namespace hive::test
