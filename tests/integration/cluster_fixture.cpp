@@ -51,10 +51,11 @@ std::vector<std::uint16_t> free_ports(std::size_t count) {
   return ports;
 }
 
-cluster::cluster(std::size_t size, std::vector<std::string> settings)
+cluster::cluster(std::size_t size, std::vector<std::string> settings, const preparation& prepare)
     : settings_(std::move(settings)), founders_(size) {
   for (std::size_t i = 0; i < size; ++i) members_.push_back({i + 1, 0, mode::founder, {}});
   if (size == 0) return;
+  for (std::size_t i = 0; prepare && i < size; ++i) prepare(i, data_folder(i));
   for (int tries = 1; !start_founders(); ++tries) {
     if (tries == start_tries_max) throw std::runtime_error("the cluster did not start:\n" + logs());
   }

@@ -2,6 +2,8 @@
 
 #include <csignal>
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -20,7 +22,9 @@ class cluster {
  public:
   /// Starts `size` founding members; with 0 none, for clusters that grow. Throws with their logs if they do not come
   /// up. `settings`: further arguments of every hived.
-  explicit cluster(std::size_t size, std::vector<std::string> settings = {});
+  /// `prepare(i, data folder)` runs before node `i` starts for the first time.
+  using preparation = std::function<void(std::size_t, const std::filesystem::path&)>;
+  explicit cluster(std::size_t size, std::vector<std::string> settings = {}, const preparation& prepare = {});
 
   /// A further node with an empty folder that waits for `cluster add`; answers its index.
   std::size_t add_waiting(std::uint64_t node_id);

@@ -114,6 +114,70 @@ TEST_CASE("a cluster whose nodes are all killed at once comes back with everythi
   expect_nothing_wrong(members, load);
 }
 
+namespace {
+
+/// A file system of its own for a data folder. Not usable where mounting is not permitted.
+class small_disk {
+ public:
+  ~small_disk() {
+    if (is_mounted_) run({"umount", "-l", folder_.string()});
+  }
+  void mount(const std::filesystem::path& folder, const std::string& size) {
+    std::filesystem::create_directories(folder);
+    folder_ = folder;
+    const auto done = run({"mount", "-t", "tmpfs", "-o", "mode=0700,size=" + size, "hive-test", folder.string()});
+    is_mounted_ = done.status == 0;
+  }
+  void resize(const std::string& size) const {
+    REQUIRE(run({"mount", "-o", "remount,size=" + size, folder_.string()}).status == 0);
+  }
+  [[nodiscard]] bool is_mounted() const { return is_mounted_; }
+
+ private:
+  std::filesystem::path folder_;
+  bool is_mounted_ = false;
+};
+
+}  // namespace
+
+TEST_CASE("a node whose disk is full does not stop the others, and catches up when there is room") {
+  const bool is_leader_full = GENERATE(false, true);
+  CAPTURE(is_leader_full);
+  small_disk disk;
+  cluster members(3, {}, [&disk](std::size_t i, const std::filesystem::path& folder) {
+    if (i == 2) disk.mount(folder, "16m");
+  });
+  if (!disk.is_mounted()) {
+    WARN("skipped: mounting a file system is not permitted here");
+    return;
+  }
+  const std::string wanted = is_leader_full ? "3" : "1";
+  if (members.node_id(members.wait_leader()) != std::stoul(wanted)) {
+    const auto moved = members.ctl({"cluster", "transfer", wanted});
+    INFO(moved.output);
+    REQUIRE(moved.status == 0);
+  }
+  const auto connection = members.connect();
+  auto spec = task_of("noop");
+  spec.set_payload(std::string(200'000, 'x'));
+  std::vector<task_id> ids;
+  // Three times what the small disk holds.
+  while (ids.size() < 240) {
+    const auto made = connection->create_task(spec);
+    if (!made) FAIL(ids.size() << " tasks, then " << to_string(made.failure()) << "\n" << members.logs());
+    ids.push_back(made->id);
+  }
+  CHECK(members.node_id(members.wait_leader()) != 3);
+  disk.resize("400m");
+  members.wait_caught_up({0, 1, 2});
+  const auto there = members.connect_to(2);
+  REQUIRE(there->read_barrier());
+  const auto stored = there->get_tasks(ids, {false, false});
+  REQUIRE(stored);
+  for (const auto& one : *stored) CHECK(one);
+  CHECK(members.ctl_at(2, {"debug", "check"}).status == 0);
+}
+
 TEST_CASE("a node that has lost its data is replaced under a new id") {
   cluster members(3);
   const auto worker = members.start_worker("w1", 2);
