@@ -13,12 +13,7 @@ namespace hive::test {
 namespace {
 
 constexpr int start_tries_max = 5;
-
-config::client_config settings_for(const std::string& endpoints) {
-  config::client_config settings;
-  settings.endpoint = endpoints;
-  return settings;
-}
+constexpr std::uint16_t port_of_own_host = 7117;
 
 std::shared_ptr<client> connect_with(const config::client_config& settings) {
   auto connection = hive::connect(settings);
@@ -51,8 +46,9 @@ std::vector<std::uint16_t> free_ports(std::size_t count) {
   return ports;
 }
 
-cluster::cluster(std::size_t size, std::vector<std::string> settings, const preparation& prepare)
-    : settings_(std::move(settings)), founders_(size) {
+cluster::cluster(std::size_t size, std::vector<std::string> settings, const preparation& prepare,
+                 cluster_network network)
+    : settings_(std::move(settings)), network_(std::move(network)), founders_(size) {
   for (std::size_t i = 0; i < size; ++i) members_.push_back({i + 1, 0, mode::founder, {}});
   if (size == 0) return;
   for (std::size_t i = 0; prepare && i < size; ++i) prepare(i, data_folder(i));
@@ -64,7 +60,8 @@ cluster::cluster(std::size_t size, std::vector<std::string> settings, const prep
 
 bool cluster::start_founders() {
   const auto ports = free_ports(members_.size());
-  for (std::size_t i = 0; i < members_.size(); ++i) members_[i].port = ports[i];
+  for (std::size_t i = 0; i < members_.size(); ++i)
+    members_[i].port = network_.hosts.empty() ? ports[i] : port_of_own_host;
   for (std::size_t i = 0; i < members_.size(); ++i) spawn(i);
   bool is_up = true;
   for (std::size_t i = 0; i < members_.size(); ++i) is_up = has_come_up(i) && is_up;
@@ -91,7 +88,9 @@ std::size_t cluster::add(std::uint64_t node_id, mode how) {
 std::size_t cluster::add_waiting(std::uint64_t node_id) { return add(node_id, mode::waiting); }
 std::size_t cluster::add_standalone(std::uint64_t node_id) { return add(node_id, mode::standalone); }
 
-std::string cluster::endpoint(std::size_t i) const { return "127.0.0.1:" + std::to_string(members_.at(i).port); }
+std::string cluster::endpoint(std::size_t i) const {
+  return (network_.hosts.empty() ? "127.0.0.1" : network_.hosts.at(i)) + ":" + std::to_string(members_.at(i).port);
+}
 
 std::string cluster::endpoints() const {
   std::string all;
@@ -120,6 +119,9 @@ std::vector<std::string> cluster::arguments_of(std::size_t i) const {
     set("cluster.peers=" + peers);
   }
   arguments.insert(arguments.end(), settings_.begin(), settings_.end());
+  if (network_.hosts.empty()) return arguments;
+  arguments.insert(arguments.end(), network_.settings.begin(), network_.settings.end());
+  arguments.insert(arguments.begin(), network_.prefixes.at(i).begin(), network_.prefixes.at(i).end());
   return arguments;
 }
 
@@ -204,9 +206,22 @@ std::shared_ptr<client> cluster::connect() const { return connect_with(settings_
 
 std::shared_ptr<client> cluster::connect_to(std::size_t i) const { return connect_with(settings_at(i)); }
 
+config::client_config cluster::settings_for(const std::string& endpoints) const {
+  auto settings = network_.client;
+  settings.endpoint = endpoints;
+  return settings;
+}
+
+std::vector<std::string> cluster::environment_for(const std::string& endpoints) const {
+  auto variables = network_.environment;
+  variables.push_back("HIVE_ENDPOINT=" + endpoints);
+  return variables;
+}
+
 config::client_config cluster::settings_at(std::size_t i) const {
   // Not "127.0.0.1": clients of the same text share a link, and one that was lost may have moved to another node.
-  auto settings = settings_for("localhost:" + std::to_string(members_.at(i).port));
+  auto settings =
+      settings_for(network_.hosts.empty() ? "localhost:" + std::to_string(members_.at(i).port) : endpoint(i));
   settings.prefer = "any";
   return settings;
 }
@@ -220,17 +235,17 @@ std::shared_ptr<client> cluster::connect_to_any() const {
 process cluster::start_worker(const std::string& name, unsigned slots) const {
   return {{std::string{HIVE_TEST_WORKER}, name, std::to_string(slots)},
           folder_.path() / (name + ".log"),
-          {"HIVE_ENDPOINT=" + endpoints()}};
+          environment_for(endpoints())};
 }
 
 finished cluster::ctl(std::vector<std::string> arguments) const {
   arguments.insert(arguments.begin(), program("hivectl"));
-  return run(std::move(arguments), {"HIVE_ENDPOINT=" + endpoints()});
+  return run(std::move(arguments), environment_for(endpoints()));
 }
 
 finished cluster::ctl_at(std::size_t i, std::vector<std::string> arguments) const {
   arguments.insert(arguments.begin(), program("hivectl"));
-  return run(std::move(arguments), {"HIVE_ENDPOINT=" + endpoint(i)});
+  return run(std::move(arguments), environment_for(endpoint(i)));
 }
 
 std::string cluster::logs() {

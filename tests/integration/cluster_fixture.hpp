@@ -16,6 +16,15 @@
 
 namespace hive::test {
 
+/// Where the nodes run if not all on loopback, and how to get to them.
+struct cluster_network {
+  std::vector<std::string> hosts;                  // of each node
+  std::vector<std::vector<std::string>> prefixes;  // of each hived's command line: what puts it there
+  std::vector<std::string> settings;               // of every hived: its certificate
+  config::client_config client;                    // for clients: theirs
+  std::vector<std::string> environment;            // for programs: theirs
+};
+
 /// Nodes of one cluster as processes on this machine, each with a folder and a port of its own that it keeps. They can
 /// be killed, stopped, restarted and emptied. Nodes are named by their index here; their node_id is another number.
 class cluster {
@@ -24,7 +33,8 @@ class cluster {
   /// up. `settings`: further arguments of every hived.
   /// `prepare(i, data folder)` runs before node `i` starts for the first time.
   using preparation = std::function<void(std::size_t, const std::filesystem::path&)>;
-  explicit cluster(std::size_t size, std::vector<std::string> settings = {}, const preparation& prepare = {});
+  explicit cluster(std::size_t size, std::vector<std::string> settings = {}, const preparation& prepare = {},
+                   cluster_network network = {});
 
   /// A further node with an empty folder that waits for `cluster add`; answers its index.
   std::size_t add_waiting(std::uint64_t node_id);
@@ -87,10 +97,13 @@ class cluster {
   void spawn(std::size_t i);
   [[nodiscard]] bool has_come_up(std::size_t i);
   [[nodiscard]] std::vector<std::string> arguments_of(std::size_t i) const;
+  [[nodiscard]] config::client_config settings_for(const std::string& endpoints) const;
   [[nodiscard]] config::client_config settings_at(std::size_t i) const;
+  [[nodiscard]] std::vector<std::string> environment_for(const std::string& endpoints) const;
 
   temporary_folder folder_;
   std::vector<std::string> settings_;
+  cluster_network network_;
   std::size_t founders_ = 0;
   std::vector<member> members_;
 };
