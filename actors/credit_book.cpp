@@ -104,6 +104,10 @@ void credit_book::take(worker_id worker, std::uint32_t count) {
   });
 }
 
+void credit_book::give_back(worker_id worker, std::uint32_t count) {
+  change(worker, [count](entry& value) { value.used -= std::min(value.used, count); });
+}
+
 void credit_book::release(worker_id worker) {
   change(worker, [](entry& value) {
     if (value.used > 0) --value.used;

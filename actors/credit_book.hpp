@@ -50,6 +50,8 @@ class credit_book {
   void set_prefetch(worker_id worker, session_number session, std::uint32_t tasks);
   /// `count` leases were made.
   void take(worker_id worker, std::uint32_t count);
+  /// Undoes a take() of so many.
+  void give_back(worker_id worker, std::uint32_t count);
   /// One lease ended. Ignored for workers without a session.
   void release(worker_id worker);
 

@@ -1,6 +1,7 @@
 #include "actors/replica_machine.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
@@ -12,7 +13,7 @@
 namespace hive {
 namespace {
 
-/// Slots offered by one command.
+/// Slots offered to a worker before the next one has its turn.
 constexpr std::uint32_t offer_slots_max = 32;
 /// Who proposed it (a start of a node) and its number there stand before the commands.
 constexpr std::size_t head_bytes = 16;
@@ -22,6 +23,14 @@ void write_command(google::protobuf::io::CodedOutputStream& out, const v1::Comma
   WireFormatLite::WriteTag(v1::CommandBatch::kCommandsFieldNumber, WireFormatLite::WIRETYPE_LENGTH_DELIMITED, &out);
   out.WriteVarint32(static_cast<std::uint32_t>(command.ByteSizeLong()));
   command.SerializeWithCachedSizes(&out);
+}
+
+std::uint64_t count_creates(const std::vector<pending_write>& batch) {
+  std::uint64_t count = 0;
+  for (const auto& write : batch) {
+    for (const auto& command : write.request->commands) count += command.has_create_task() ? 1 : 0;
+  }
+  return count;
 }
 
 }  // namespace
@@ -80,14 +89,6 @@ void replica_machine::apply_own() {
   const auto release_from = [this](std::size_t first) {
     for (std::size_t i = first; i < effects_.freed_slots.size(); ++i) book_.release(effects_.freed_slots[i]);
   };
-  for (auto& offer : offers_) {
-    const std::size_t freed_before = effects_.freed_slots.size();
-    const v1::Outcome outcome = apply_one(offer.command);
-    const std::uint32_t count = is_ok(outcome.status()) ? outcome.count() : 0;
-    book_.take(offer.worker, count);
-    release_from(freed_before);
-    if (count < offer.slots) satisfied_.insert(offer.worker);
-  }
   if (!writes_.empty()) satisfied_.clear();
   for (std::size_t w = 0; w < writes_.size(); ++w) {
     auto& write = writes_[w];
@@ -102,32 +103,51 @@ void replica_machine::apply_own() {
       account_session(book_, *write.request, command, write.outcomes[i]);
     }
   }
+  for (auto& offer : offers_) {
+    const std::size_t freed_before = effects_.freed_slots.size();
+    const v1::Outcome outcome = apply_one(offer.command);
+    const std::uint32_t count = is_ok(outcome.status()) ? outcome.count() : 0;
+    book_.take(offer.worker, count);
+    release_from(freed_before);
+    if (count < offer.slots) satisfied_.insert(offer.worker);
+  }
   finished_.push_back({std::exchange(number_, 0), std::exchange(writes_, {})});
 }
 
-void replica_machine::plan_offers() {
-  offers_.clear();
-  if (machine_.ready_count() == 0) return;
-  const std::uint64_t wanted =
-      std::min<std::uint64_t>(machine_.ready_count(), context_->config.ledger.batch_commands_max);
-  const auto offers = book_.plan(wanted, offer_slots_max, [this](worker_id worker) {
+void replica_machine::plan_offers(std::uint64_t tasks_created) {
+  const std::uint64_t ready = machine_.ready_count() + tasks_created;
+  std::uint64_t wanted = std::min<std::uint64_t>(ready, context_->config.ledger.batch_commands_max);
+  // What the tasks to be created need is not known here: whoever has a slot free is offered one.
+  const auto is_wanted = [&](worker_id worker) {
+    if (tasks_created > 0) return true;
     return !satisfied_.contains(worker) && machine_.has_ready_for(worker);
-  });
-  for (const auto& offer : offers) {
-    auto& planned = offers_.emplace_back();
-    planned.worker = offer.worker;
-    planned.slots = offer.slots;
-    planned.command.set_time_unix_ms(stamp());
-    auto& body = *planned.command.mutable_offer_slots();
-    body.set_worker_id(offer.worker.value);
-    body.set_session(offer.session.value);
-    body.set_slots(offer.slots);
+  };
+  std::map<std::pair<worker_id, session_number>, std::uint32_t> planned;
+  while (wanted > 0) {
+    const auto round = book_.plan(wanted, offer_slots_max, is_wanted);
+    if (round.empty()) break;
+    for (const auto& offer : round) {
+      planned[{offer.worker, offer.session}] += offer.slots;
+      book_.take(offer.worker, offer.slots);  // for the next round; what is really taken shows when it is applied
+      wanted -= std::min<std::uint64_t>(wanted, offer.slots);
+    }
+  }
+  for (const auto& [receiver, slots] : planned) {
+    book_.give_back(receiver.first, slots);
+    auto& offer = offers_.emplace_back();
+    offer.worker = receiver.first;
+    offer.slots = slots;
+    offer.command.set_time_unix_ms(stamp());
+    auto& body = *offer.command.mutable_offer_slots();
+    body.set_worker_id(receiver.first.value);
+    body.set_session(receiver.second.value);
+    body.set_slots(slots);
   }
 }
 
 std::string replica_machine::propose(std::vector<pending_write>&& batch, bool is_offering) {
   offers_.clear();
-  if (is_offering) plan_offers();
+  if (is_offering) plan_offers(count_creates(batch));
   if (batch.empty() && offers_.empty()) return {};
   writes_ = std::move(batch);
   is_refused_.clear();
@@ -137,7 +157,6 @@ std::string replica_machine::propose(std::vector<pending_write>&& batch, bool is
   std::string payload{core::key{}.u64(context_->incarnation).u64(number_).view()};
   google::protobuf::io::StringOutputStream stream(&payload);
   google::protobuf::io::CodedOutputStream out(&stream);
-  for (const auto& offer : offers_) write_command(out, offer.command);
   for (auto& write : writes_) {
     auto& commands = write.request->commands;
     write.outcomes.assign(commands.size(), {});
@@ -152,6 +171,8 @@ std::string replica_machine::propose(std::vector<pending_write>&& batch, bool is
       write_command(out, commands[i]);
     }
   }
+  // Last, so that a task that is created here can be leased here: one trip to a majority instead of two.
+  for (const auto& offer : offers_) write_command(out, offer.command);
   out.Trim();
   return payload;
 }

@@ -72,7 +72,8 @@ class replica_machine final : public replication::state_machine {
   void apply_own();
   void apply_foreign(const std::string& payload);
   v1::Outcome apply_one(const v1::Command& command);
-  void plan_offers();
+  /// Offers for what is ready, and for as many tasks as are about to be created.
+  void plan_offers(std::uint64_t tasks_created);
   std::int64_t stamp();
 
   service_context_ptr context_;
