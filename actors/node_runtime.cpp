@@ -49,10 +49,9 @@ Interface spawn_writer(caf::actor_system& system, const service_context_ptr& con
 
 result<std::unique_ptr<node_runtime>> node_runtime::start(caf::actor_system& system, service_context_ptr context,
                                                           bool is_threaded) {
-  std::unique_ptr<node_runtime> runtime(new node_runtime(system, context));
-  runtime->copies_ = spawn_copy_keeper(system, context, is_threaded);
-  if (auto started = context->cluster ? runtime->start_member(is_threaded) : runtime->start_ledger(is_threaded);
-      !started)
+  const bool is_member = context->cluster != nullptr;
+  std::unique_ptr<node_runtime> runtime(new node_runtime(system, std::move(context)));
+  if (auto started = is_member ? runtime->start_member(is_threaded) : runtime->start_ledger(is_threaded); !started)
     return started.failure();
   runtime->spawn_all();
   return runtime;
@@ -62,6 +61,7 @@ result<void> node_runtime::start_ledger(bool is_threaded) {
   if (auto alone = check_standalone(*context_->store); !alone) return alone;
   auto writer = std::make_shared<batch_writer>(context_);
   if (auto loaded = writer->load(); !loaded) return loaded;
+  copies_ = spawn_copy_keeper(system_, context_, is_threaded);
   writer_ = spawn_writer<ledger_actor, ledger_state>(
       system_, context_, is_threaded,
       [context = context_, writer](auto* self) { return ledger(self, context, writer); });
@@ -70,6 +70,7 @@ result<void> node_runtime::start_ledger(bool is_threaded) {
 
 result<void> node_runtime::start_member(bool is_threaded) {
   if (auto prepared = prepare_member(*context_->store, context_->config); !prepared) return prepared;
+  copies_ = spawn_copy_keeper(system_, context_, is_threaded);
   member_ = spawn_writer<replicator_actor, replicator_state>(
       system_, context_, is_threaded,
       [context = context_, copies = copies_](auto* self) { return replicator(self, context, copies); });

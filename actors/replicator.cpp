@@ -64,10 +64,9 @@ caf::result<v1::ReadBarrierResponse> replicator_state::on_barrier() {
   auto promise = self->make_response_promise<v1::ReadBarrierResponse>();
   const std::uint64_t ticket = ++last_ticket;
   barriers.emplace(ticket, promise);
-  events.push_back([this, ticket] {
+  in_next_cycle([this, ticket] {
     if (auto asked = driver->read({ticket}); !asked) complete({{ticket}, asked.failure(), false, 0});
   });
-  request_flush();
   return promise;
 }
 
@@ -108,11 +107,10 @@ caf::result<v1::ChangeClusterResponse> replicator_state::on_change(const v1::Cha
   auto promise = self->make_response_promise<v1::ChangeClusterResponse>();
   const std::uint64_t ticket = ++last_ticket;
   changes.emplace(ticket, promise);
-  events.push_back([this, ticket, what, transfer_to] {
+  in_next_cycle([this, ticket, what, transfer_to] {
     auto begun = transfer_to ? driver->transfer({ticket}, {*transfer_to}) : driver->change({ticket}, what);
     if (!begun) complete({{ticket}, begun.failure(), false, 0});
   });
-  request_flush();
   return promise;
 }
 
@@ -163,11 +161,10 @@ void replicator_state::on_message(v1::PeerMessage& message) {
     return;
   }
   auto shared = std::make_shared<replication::peer_message>(std::move(*decoded));
-  events.push_back([this, peer = from->second, shared] {
+  in_next_cycle([this, peer = from->second, shared] {
     if (auto taken = driver->receive({peer}, std::move(*shared)); !taken)
       config::logger(name)->warn("message of node {} refused: {}", peer, to_string(taken.failure()));
   });
-  request_flush();
 }
 
 void replicator_state::on_up(peer_up up) {
@@ -179,19 +176,22 @@ void replicator_state::on_up(peer_up up) {
 void replicator_state::on_down(peer_down down) {
   if (outbound.erase(down.node_id) == 0) return;
   config::logger(name)->warn("peer lost node={}", down.node_id);
-  events.push_back([this, down] { driver->close_link({down.node_id}); });
-  request_flush();
+  in_next_cycle([this, down] { driver->close_link({down.node_id}); });
 }
 
 void replicator_state::link(std::uint64_t peer) {
   const auto in = inbound.find(peer);
   const auto out = outbound.find(peer);
   if (in == inbound.end() || out == outbound.end()) return;
-  events.push_back([this, peer, in = in->second, out = out->second] { driver->open_link({peer}, in, out); });
-  request_flush();
+  in_next_cycle([this, peer, in = in->second, out = out->second] { driver->open_link({peer}, in, out); });
 }
 
 // ---- the cycle
+
+void replicator_state::in_next_cycle(std::function<void()> event) {
+  events.push_back(std::move(event));
+  request_flush();
+}
 
 void replicator_state::request_flush() {
   if (is_flush_requested) return;

@@ -47,6 +47,7 @@ struct replicator_state {
   void on_flush();
   void on_wake();
   void request_flush();
+  void in_next_cycle(std::function<void()> event);
   void run_cycle();
   /// Events of the cycle, one proposal if there is something to propose; the effects if it was committed.
   std::optional<replication::effects> try_cycle(std::vector<std::function<void()>>&& events);

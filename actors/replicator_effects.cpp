@@ -141,8 +141,7 @@ void replicator_state::read_snapshot(const replication::snapshot_read& read) {
           [this, id = read.id](const caf::error& failure) {
             config::logger(name)->error("no copy for a follower: {}", to_string(to_error(failure)));
             offered.erase(id);
-            events.push_back([this, id] { driver->snapshot_failed(id); });
-            request_flush();
+            in_next_cycle([this, id] { driver->snapshot_failed(id); });
           });
 }
 
@@ -151,15 +150,13 @@ void replicator_state::read_piece(std::uint64_t copy, const replication::snapsho
       .then(
           [this, read](copy_bytes& piece) {
             auto data = std::make_shared<std::string>(std::move(piece.data));
-            events.push_back([this, read, data, is_last = piece.is_last] {
+            in_next_cycle([this, read, data, is_last = piece.is_last] {
               driver->snapshot_bytes(read.id, read.offset, std::move(*data), is_last);
             });
-            request_flush();
           },
           [this, id = read.id](const caf::error& failure) {
             config::logger(name)->error("a copy for a follower cannot be read: {}", to_string(to_error(failure)));
-            events.push_back([this, id] { driver->snapshot_failed(id); });
-            request_flush();
+            in_next_cycle([this, id] { driver->snapshot_failed(id); });
           });
 }
 
@@ -178,11 +175,10 @@ void replicator_state::write_snapshot(const replication::snapshot_write& piece) 
   if (!written) {
     config::logger(name)->error("cannot take the state of the leader: {}", to_string(written.failure()));
     stage->discard();
-    events.push_back([this] { driver->snapshot_refused(); });
+    in_next_cycle([this] { driver->snapshot_refused(); });
   } else {
-    events.push_back([this, bytes = *written] { driver->snapshot_written(bytes); });
+    in_next_cycle([this, bytes = *written] { driver->snapshot_written(bytes); });
   }
-  request_flush();
 }
 
 void replicator_state::swap_snapshot(const replication::snapshot_swap& swap) {

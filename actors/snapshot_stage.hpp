@@ -12,7 +12,7 @@ namespace hive {
 /// owned by the replicator, which has nothing better to do meanwhile.
 class snapshot_stage {
  public:
-  explicit snapshot_stage(std::filesystem::path data_dir) : folder_(std::move(data_dir) / "installing") {}
+  explicit snapshot_stage(const std::filesystem::path& data_dir) : folder_(data_dir / "installing") {}
   ~snapshot_stage() { discard(); }
   snapshot_stage(const snapshot_stage&) = delete;
   snapshot_stage& operator=(const snapshot_stage&) = delete;

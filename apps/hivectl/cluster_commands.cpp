@@ -259,7 +259,7 @@ result<v1::ChangeClusterResponse> promote_in_time(session& context, const cluste
     last = describe_catching_up(*member);
     progress.show(last);
     if (member->is_linked() && member->match_index() > 0 && member->lag() <= lag_max) {
-      const auto done = leader->connection->change_cluster(request, left_until(deadline));
+      auto done = leader->connection->change_cluster(request, left_until(deadline));
       if (done) return done;
       last = done.failure().message;
       // What does not pass by itself, as an election or a node that fell behind again do; but it may be a voter by now.
