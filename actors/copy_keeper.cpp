@@ -88,6 +88,7 @@ constexpr std::uint64_t disk_reserve_bytes = 64ULL << 20;
 using copier_actor = caf::typed_actor<caf::replies_to<make_copy>::with<copy_file_ptr>>;
 
 result<copy_file_ptr> copy_store(const service_context& context, const std::filesystem::path& folder) {
+  if (context.is_stopping) return node_is_stopping();
   std::error_code unknown;
   const std::filesystem::path disk = context.config.node.data_dir;
   const auto space = std::filesystem::space(disk, unknown);
@@ -205,6 +206,7 @@ void copy_keeper_state::on_exit(const caf::exit_msg& message) {
     openers->clear();
   }
   holders.clear();
+  context->store->stop_copies();
   self->quit(message.reason);
 }
 

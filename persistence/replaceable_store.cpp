@@ -115,6 +115,11 @@ class replaceable_store final : public store {
     const leaver leave{readers_};
     return current_->copy_to(target);
   }
+  void stop_copies() override {
+    if (!readers_.enter()) return;  // a replacement waits for copies, so that there are none
+    const leaver leave{readers_};
+    current_->stop_copies();
+  }
   result<void> replace(const std::filesystem::path& folder) override;
 
  private:

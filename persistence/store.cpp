@@ -10,6 +10,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
+#include <set>
 #include <string>
 
 #include "core/keys.hpp"
@@ -183,6 +185,7 @@ class lmdb_store final : public store {
   [[nodiscard]] bool is_nearly_full() const override;
   void grow_ahead() override;
   result<void> copy_to(const std::filesystem::path& target) override;
+  void stop_copies() override;
 
  private:
   std::filesystem::path folder_;
@@ -193,6 +196,8 @@ class lmdb_store final : public store {
   std::uint32_t page_bytes_ = 0;
   std::uint64_t file_end_ = 0;  // as grow_ahead knows it
   bool can_grow_ahead_ = true;  // until the disk is full
+  std::mutex copies_mutex_;
+  std::set<int> copies_;  // descriptors of the copies that are being written
 };
 
 void lmdb_store::add_tables() {
@@ -306,15 +311,35 @@ result<void> lmdb_store::copy_to(const std::filesystem::path& target) {
   const auto part = target / (std::string{data_file_name} + ".part");
   const file_descriptor opened{::open(part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
   if (!opened.is_open()) return to_failure(errno, "cannot create the copy", part);
+  {
+    const std::lock_guard lock(copies_mutex_);
+    copies_.insert(opened.get());
+  }
   int code = ::mdb_env_copyfd2(context_.env, opened.get(), MDB_CP_COMPACT);
   if (code == MDB_SUCCESS && ::fsync(opened.get()) != 0) code = errno;
   if (code == MDB_SUCCESS && std::rename(part.c_str(), (target / data_file_name).c_str()) != 0) code = errno;
+  bool is_stopped = false;
+  {
+    const std::lock_guard lock(copies_mutex_);
+    is_stopped = copies_.erase(opened.get()) == 0;
+  }
   if (code != MDB_SUCCESS) {
-    auto reason = to_failure(code, "cannot copy the storage", part);
+    auto reason = is_stopped ? error{errc::unavailable, "the copy was given up, because the node stops", {}}
+                             : to_failure(code, "cannot copy the storage", part);
     std::filesystem::remove(part, failure);
     return reason;
   }
   return sync_folder(target);
+}
+
+/// LMDB has no way to end a copy but a write that fails.
+void lmdb_store::stop_copies() {
+  const std::lock_guard lock(copies_mutex_);
+  if (copies_.empty()) return;
+  const file_descriptor unwritable{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+  if (!unwritable.is_open()) return;
+  for (const int copy : copies_) ::dup3(unwritable.get(), copy, O_CLOEXEC);
+  copies_.clear();
 }
 
 }  // namespace

@@ -66,6 +66,9 @@ class store {
   virtual void grow_ahead() {}
   /// A consistent compacted copy while serving; `target` is a folder that must not exist or be empty.
   virtual result<void> copy_to(const std::filesystem::path& target) = 0;
+  /// Makes the copies that are under way fail with unavailable: the process is about to end, and a copy of a large
+  /// store would hold it up. Any thread.
+  virtual void stop_copies() {}
   /// Puts the state in `folder` (a closed store, on the same file system) in the place of this one, which is gone then.
   /// For the writer between two transactions. A crash leaves the one or the other. unavailable: snapshots stayed open
   /// for too long, nothing was changed. After any other failure this store must not be used any more.

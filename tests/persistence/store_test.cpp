@@ -284,4 +284,26 @@ TEST_CASE("a copy has the same entries, takes less room and opens as a store") {
   CHECK(again.failure().code == errc::already_exists);
 }
 
+TEST_CASE("a copy that is under way ends at once when it is told to, leaves no file, and the next one works") {
+  const temporary_folder folder;
+  const auto opened = open_store(folder.path() / "store", 2ULL << 30);
+  {
+    const auto writer = opened->write();
+    for (std::uint64_t i = 0; i < 400; ++i) writer->append(table::event, key{}.u64(i), std::string(1 << 20, 'x'));
+    REQUIRE(writer->commit());
+  }
+  const auto target = folder.path() / "copy";
+  result<void> copied;
+  std::thread copying([&] { copied = opened->copy_to(target); });
+  while (!std::filesystem::exists(target / "data.mdb.part")) std::this_thread::yield();
+  // The file is there a moment before it can be told to stop.
+  while (std::filesystem::file_size(target / "data.mdb.part") == 0) std::this_thread::yield();
+  opened->stop_copies();
+  copying.join();
+  REQUIRE_FALSE(copied);
+  CHECK(copied.failure().code == errc::unavailable);
+  CHECK(std::filesystem::is_empty(target));
+  CHECK(opened->copy_to(target));
+}
+
 }  // namespace hive::persistence
