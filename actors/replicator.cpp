@@ -144,7 +144,7 @@ caf::result<v1::PeerHelloResponse, caf::strong_actor_ptr> replicator_state::on_h
   inbound[peer] = session;
   inbound_sender[session] = peer;
   link(peer);
-  reach_peers(seen);
+  if (driver) reach_peers(seen);
   v1::PeerHelloResponse response;
   response.set_session(session);
   response.set_incarnation(context->incarnation);

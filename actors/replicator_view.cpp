@@ -45,7 +45,7 @@ void replicator_state::refresh_view() {
     trouble.clear();
   }
   set_serving(driver && driver->is_leader() && driver->applied().term == seen.term);
-  reach_peers(seen);
+  if (driver) reach_peers(seen);  // without one nothing is known, and the connections may stay
   describe(seen);
   measure(seen);
 }

@@ -150,6 +150,7 @@ TEST_CASE_METHOD(cluster_fixture, "leadership is handed over on demand") {
   transfer.mutable_transfer();
   const auto done = change(first, transfer);
   if (!done) UNSCOPED_INFO(to_string(done.failure()));
+  if (!done) UNSCOPED_INFO(to_string(done.failure()));
   REQUIRE(done);
   advance(milliseconds(200));
   const auto second = await_leader();
@@ -194,4 +195,117 @@ TEST_CASE_METHOD(cluster_fixture, "a member's data are refused to a node that st
   const auto renumbered = prepare_member(**store, other);
   REQUIRE_FALSE(renumbered);
   CHECK(renumbered.failure().field == "node.data_dir");
+}
+
+namespace {
+
+/// A worker's session actor that asks in its own name.
+struct cluster_worker {
+  caf::actor actor;
+  std::shared_ptr<session_inbox> inbox = std::make_shared<session_inbox>();
+};
+
+template <class Response, class Handle, class Request>
+result<Response> ask_in_name_of(cluster_fixture& cluster, const cluster_worker& worker, const Handle& receiver,
+                                const Request& request) {
+  const error none{errc::internal, "no answer", {}};
+  auto answer = std::make_shared<result<Response>>(none);
+  caf::anon_send(worker.actor, actor_task([answer, receiver, request](caf::event_based_actor* self) {
+                   self->request(receiver, caf::infinite, request)
+                       .then([answer](const Response& response) { *answer = response; },
+                             [answer](const caf::error& failure) { *answer = to_error(failure); });
+                 }));
+  cluster.settle();
+  for (int i = 0; i < 100 && !*answer && answer->failure().message == none.message; ++i)
+    cluster.advance(milliseconds(10));
+  return *answer;
+}
+
+result<v1::RegisterWorkerResponse> enroll(cluster_fixture& cluster, const cluster_worker& worker, std::uint64_t node,
+                                          const std::vector<v1::TaskAttempt>& running) {
+  v1::RegisterWorkerRequest request;
+  request.set_is_executor(true);
+  request.mutable_spec()->set_name("w");
+  request.mutable_spec()->set_slots(2);
+  request.mutable_spec()->set_incarnation(7);
+  for (const auto& one : running) *request.add_running() = one;
+  return ask_in_name_of<v1::RegisterWorkerResponse>(
+      cluster, worker,
+      caf::actor_cast<worker_registry_actor>(cluster.members.at(node).runtime->directory().worker_registry), request);
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(cluster_fixture, "a worker keeps its tasks through a failover, and completes them once") {
+  found(3);
+  const auto first = await_leader();
+  cluster_worker worker;
+  worker.actor = system.spawn(recording_session, worker.inbox);
+  sessions.push_back(worker.actor);
+  REQUIRE(enroll(*this, worker, first, {}));
+  const auto created = create(first, 3);
+  REQUIRE(created);
+  advance(milliseconds(200));
+  REQUIRE(worker.inbox->assignments.size() == 2);
+  std::vector<v1::TaskAttempt> running;
+  for (const auto& one : worker.inbox->assignments) {
+    auto& held = running.emplace_back();
+    held.set_task_id(one.task_id());
+    held.set_attempt(one.attempt());
+  }
+  stop(first);
+  const auto second = await_leader();
+  const auto refused = enroll(*this, worker, 1 + 2 + 3 - first - second, running);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.failure().code == errc::not_leader);
+  const auto registered = enroll(*this, worker, second, running);
+  REQUIRE(registered);
+  CHECK(registered->kept_size() == 2);
+  advance(milliseconds(1000));
+  for (const auto& one : running) {
+    const auto task = get(second, one.task_id());
+    REQUIRE(task);
+    CHECK(task->status().attempt() == one.attempt());
+    CHECK(task->status().state() != v1::TASK_STATE_QUEUED);
+  }
+  v1::ReportTasksRequest reports;
+  reports.set_worker_id(registered->worker().id());
+  reports.set_session(registered->worker().session());
+  for (const auto& one : running) {
+    auto& report = *reports.add_reports();
+    report.set_task_id(one.task_id());
+    report.set_attempt(one.attempt());
+    report.mutable_completed();
+  }
+  const auto dispatch = caf::actor_cast<dispatcher_actor>(members.at(second).runtime->directory().dispatcher);
+  const auto done = ask_in_name_of<v1::ReportTasksResponse>(*this, worker, dispatch, reports);
+  if (!done) UNSCOPED_INFO(to_string(done.failure()));
+  REQUIRE(done);
+  for (const auto& item : done->items()) CHECK(is_ok(item.status()));
+  // Its slots are free again, so the third task is handed out by the new leader.
+  advance(milliseconds(200));
+  CHECK(worker.inbox->assignments.size() == 3);
+  check_same_state();
+}
+
+TEST_CASE_METHOD(cluster_fixture, "a worker that does not find the new leader in time loses its tasks") {
+  found(3);
+  const auto first = await_leader();
+  cluster_worker worker;
+  worker.actor = system.spawn(recording_session, worker.inbox);
+  sessions.push_back(worker.actor);
+  REQUIRE(enroll(*this, worker, first, {}));
+  const auto created = create(first, 1);
+  REQUIRE(created);
+  advance(milliseconds(200));
+  REQUIRE(worker.inbox->assignments.size() == 1);
+  stop(first);
+  const auto second = await_leader();
+  advance(milliseconds(8000));
+  const auto task = get(second, created->items(0).task_id());
+  REQUIRE(task);
+  CHECK(task->status().state() == v1::TASK_STATE_QUEUED);
+  CHECK(task->status().reason() == v1::REASON_WORKER_LOST);
+  advance(milliseconds(500));
+  check_same_state();
 }
