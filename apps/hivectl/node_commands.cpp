@@ -64,7 +64,7 @@ int show_health(session& context, health_question question) {
   const auto status = connection->cluster_status();
   if (!status) return fail(context, status.failure());
   const auto problem = health_problem(question, *status);
-  if (problem) return fail(context, {errc::unavailable, *problem, {}});
+  if (problem) return fail({errc::unavailable, *problem, {}}, "hivectl cluster status tells more");
   if (!context.out.is_table()) {
     context.out.print(*status);
   } else {
