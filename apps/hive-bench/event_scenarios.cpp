@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
-#include <exception>
 #include <thread>
 #include <vector>
 
+#include "apps/hive-bench/background.hpp"
 #include "apps/hive-bench/load.hpp"
 #include "apps/hive-bench/open_loop.hpp"
 #include "apps/hive-bench/plan_documents.hpp"
@@ -19,30 +19,6 @@ using std::chrono::steady_clock;
 
 constexpr auto tick_event = "bench.tick";
 constexpr auto delivery_patience = 60s;
-
-// A part of a scenario that runs beside others. finish() waits for it and throws what it threw.
-class background {
- public:
-  explicit background(std::function<void()> body)
-      : thread_([this, body = std::move(body)] {
-          try {
-            body();
-          } catch (...) {
-            failure_ = std::current_exception();
-          }
-          is_over_ = true;
-        }) {}
-  [[nodiscard]] bool is_over() const { return is_over_; }
-  void finish() {
-    if (thread_.joinable()) thread_.join();
-    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
-  }
-
- private:
-  std::exception_ptr failure_;
-  std::atomic<bool> is_over_{false};
-  std::jthread thread_;  // last: it uses the others
-};
 
 // Publishes `count` events at the rate; their data is when they were meant to be published.
 void publish_ticks(client& connection, std::uint64_t count, double rate) {
@@ -70,10 +46,10 @@ void publish_ticks(client& connection, std::uint64_t count, double rate) {
 
 // Dispatch latency alone, then while every subscriber gets every event.
 figures run_fanout(const bench_options& options, const progress& tell) {
-  bench_node node{options.endpoint, options.folder};
-  node.start_workers(options.workers, options.slots);
-  const auto connection = node.connect();
-  const auto publisher = node.connect();
+  bench_cluster cluster{options};
+  cluster.start_workers(options.workers, options.slots);
+  const auto connection = cluster.connect();
+  const auto publisher = cluster.connect();
   const auto dispatch_for = [&](const std::function<bool()>& is_over) {
     return measure_dispatch(*connection, options.payload_bytes, [&](std::uint64_t) { return is_over(); });
   };
@@ -84,18 +60,18 @@ figures run_fanout(const bench_options& options, const progress& tell) {
   add_latencies(taken, "fanout_alone_dispatch_latency",
                 dispatch_for([&] { return seconds_since(alone_start) >= window; }));
 
-  node.start_subscribers(options.subscribers, options.processes, tick_event);
+  cluster.start_subscribers(options.subscribers, options.processes, tick_event);
   const auto start = steady_clock::now();
-  const double cpu_before = node.server_cpu_seconds();
+  const double cpu_before = cluster.server_cpu_seconds();
   background publishing{[&] { publish_ticks(*publisher, options.count, options.rate); }};
   const auto expected = options.count * options.subscribers;
   add_latencies(taken, "fanout_dispatch_latency", dispatch_for([&] {
-                  tell(node.delivered_count(), expected);
+                  tell(cluster.delivered_count(), expected);
                   return publishing.is_over();
                 }));
   publishing.finish();
-  if (!poll_until([&] { return node.delivered_count() >= expected; }, delivery_patience))
-    throw std::runtime_error("only " + std::to_string(node.delivered_count()) + " of " + std::to_string(expected) +
+  if (!poll_until([&] { return cluster.delivered_count() >= expected; }, delivery_patience))
+    throw std::runtime_error("only " + std::to_string(cluster.delivered_count()) + " of " + std::to_string(expected) +
                              " deliveries came");
   const double took = seconds_since(start);
   tell(expected, expected);
@@ -103,8 +79,8 @@ figures run_fanout(const bench_options& options, const progress& tell) {
   taken["fanout_deliveries_count"] = static_cast<double>(expected);
   taken["fanout_duration_seconds"] = took;
   if (options.endpoint.empty())
-    taken["fanout_server_cpu_percent"] = (node.server_cpu_seconds() - cpu_before) / took * 100;
-  add_latencies(taken, "fanout_delivery_latency", node.stop_subscribers());
+    taken["fanout_server_cpu_percent"] = (cluster.server_cpu_seconds() - cpu_before) / took * 100;
+  add_latencies(taken, "fanout_delivery_latency", cluster.stop_subscribers());
   taken["fanout_dispatch_p50_ratio"] =
       taken["fanout_dispatch_latency_p50_us"] / taken["fanout_alone_dispatch_latency_p50_us"];
   taken["fanout_dispatch_p99_ratio"] =
@@ -115,11 +91,11 @@ figures run_fanout(const bench_options& options, const progress& tell) {
 // Tasks at a rate, plans one after another, subscribers to all ends of tasks, and a reader, all at once.
 figures run_mixed(const bench_options& options, const progress& tell) {
   constexpr std::uint64_t plan_steps = 1'000;
-  bench_node node{options.endpoint, options.folder};
-  node.start_workers(options.workers, options.slots);
-  node.start_subscribers(options.subscribers, options.processes, "task.completed");
-  const auto planner = node.connect();
-  const auto reader = node.connect();
+  bench_cluster cluster{options};
+  cluster.start_workers(options.workers, options.slots);
+  cluster.start_subscribers(options.subscribers, options.processes, "task.completed");
+  const auto planner = cluster.connect();
+  const auto reader = cluster.connect();
   const auto start = steady_clock::now();
   const auto is_over = [&] { return seconds_since(start) >= options.duration_seconds; };
   std::atomic<std::uint64_t> plans{0};
@@ -140,18 +116,18 @@ figures run_mixed(const bench_options& options, const progress& tell) {
       std::this_thread::sleep_for(10ms);
     }
   }};
-  const auto done = run_load(node, options, 0, true, tell);
+  const auto done = run_load(cluster, options, 0, true, tell);
   reading.finish();
   planning.finish();
   const double took = seconds_since(start);
   figures taken{{"mixed_tasks_per_second", done.tasks_per_second()},
                 {"mixed_plan_steps_per_second", static_cast<double>(plans * plan_steps) / took},
                 {"mixed_reads_per_second", static_cast<double>(reads.count()) / took},
-                {"mixed_deliveries_per_second", static_cast<double>(node.delivered_count()) / took},
+                {"mixed_deliveries_per_second", static_cast<double>(cluster.delivered_count()) / took},
                 {"mixed_duration_seconds", took}};
   add_latencies(taken, "mixed_read_latency", reads);
-  node.stop_workers();
-  add_latencies(taken, "mixed_dispatch_latency", node.take_dispatch_latencies());
+  cluster.stop_workers();
+  add_latencies(taken, "mixed_dispatch_latency", cluster.take_dispatch_latencies());
   return taken;
 }
 

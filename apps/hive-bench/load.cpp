@@ -125,9 +125,9 @@ std::uint64_t count_in_state(client& connection, const std::string& type, v1::Ta
   return sum;
 }
 
-load_result run_load(const bench_node& node, const bench_options& options, std::uint64_t count, bool is_recorded,
+load_result run_load(const bench_cluster& cluster, const bench_options& options, std::uint64_t count, bool is_recorded,
                      const progress& tell) {
-  const auto connection = node.connect(options.is_coalescing);
+  const auto connection = cluster.connect(options.is_coalescing);
   const std::string type = options.rate > 0 ? "record" : "noop";
   const auto before = count_in_state(*connection, type, v1::TASK_STATE_COMPLETED);
   const auto start_ns = monotonic_ns();
@@ -135,7 +135,7 @@ load_result run_load(const bench_node& node, const bench_options& options, std::
                start_ns + static_cast<std::int64_t>(options.duration_seconds * 1e9)};
   const auto start = steady_clock::now();
   run_threads(options.clients, [&](unsigned index) {
-    const auto caller = index == 0 ? connection : node.connect(options.is_coalescing);
+    const auto caller = index == 0 ? connection : cluster.connect(options.is_coalescing);
     const auto run = options.rate > 0 ? run_open_client : run_closed_client;
     run(shared, *caller, tell, index == 0);
   });
@@ -153,13 +153,13 @@ load_result run_load(const bench_node& node, const bench_options& options, std::
   return done;
 }
 
-void create_in_batches(const bench_node& node, const bench_options& options, const std::string& type,
+void create_in_batches(const bench_cluster& cluster, const bench_options& options, const std::string& type,
                        std::uint64_t count, const progress& tell) {
   constexpr std::size_t batches_in_flight = 8;
   std::atomic<std::uint64_t> sent{0};
   const auto spec = task_of(type, {}, options.payload_bytes);
   run_threads(options.clients, [&](unsigned index) {
-    const auto connection = node.connect(options.is_coalescing);
+    const auto connection = cluster.connect(options.is_coalescing);
     std::deque<std::future<result<std::vector<result<task_change>>>>> calls;
     const auto settle_one = [&] {
       for (auto& item : take(calls.front().get())) take(std::move(item));

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "apps/hive-bench/bench_node.hpp"
+#include "apps/hive-bench/bench_cluster.hpp"
 #include "apps/hive-bench/scenarios.hpp"
 
 namespace hive::bench {
@@ -41,11 +41,11 @@ struct load_result {
 /// One phase: creates tasks, one call each, and waits until all have completed. Closed loop: options.in_flight calls at
 /// a time, type "noop". Open loop (options.rate): type "record", whose latency counts from the intended start, or
 /// from nothing if `is_recorded` is false. As many as `count`, or for options.duration_seconds if `count` is 0.
-load_result run_load(const bench_node& node, const bench_options& options, std::uint64_t count, bool is_recorded,
+load_result run_load(const bench_cluster& cluster, const bench_options& options, std::uint64_t count, bool is_recorded,
                      const progress& tell);
 
 /// Creates `count` tasks of this type in batches, options.clients threads, eight batches at a time each.
-void create_in_batches(const bench_node& node, const bench_options& options, const std::string& type,
+void create_in_batches(const bench_cluster& cluster, const bench_options& options, const std::string& type,
                        std::uint64_t count, const progress& tell);
 
 /// One task at a time, until `is_over` says so: from before the create call to the handler's first line. Needs a

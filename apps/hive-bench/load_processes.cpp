@@ -12,7 +12,9 @@
 #include <stdexcept>
 #include <vector>
 
-#include "apps/hive-bench/bench_node.hpp"
+#include "apps/hive-bench/child.hpp"
+#include "apps/hive-bench/latency_histogram.hpp"
+#include "client/client.hpp"
 #include "client/worker.hpp"
 
 namespace hive::bench {

@@ -1,4 +1,4 @@
-// hive-bench: measures a node, like pgbench does for a database.
+// hive-bench: measures a node or a cluster, like pgbench does for a database.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -8,7 +8,7 @@
 #include <iostream>
 #include <thread>
 
-#include "apps/hive-bench/bench_node.hpp"
+#include "apps/hive-bench/child.hpp"
 #include "apps/hive-bench/load_processes.hpp"
 #include "apps/hive-bench/scenarios.hpp"
 
@@ -81,6 +81,22 @@ int run_scenario(const command_line& chosen) {
   return std::cout ? 0 : 1;
 }
 
+// What --nodes means to this scenario, where that is not the same as to the others.
+void limit_nodes(CLI::App& command, const scenario& measured) {
+  if (!measured.why_alone.empty()) {
+    command
+        .add_option_function<unsigned>("--nodes",
+                                       [&](unsigned nodes) {
+                                         if (nodes != 1) throw CLI::ValidationError("--nodes", measured.why_alone);
+                                       })
+        ->group("");
+  }
+  if (!measured.why_cluster.empty()) {
+    command.get_option("--nodes")->check(
+        CLI::Validator([&](const std::string& text) { return text != "1" ? "" : measured.why_cluster; }, ""));
+  }
+}
+
 void add_process_options(CLI::App& command, load_process& into) {
   command.add_option("--endpoint", into.endpoint)->required();
   command.add_option("--name", into.name)->required();
@@ -95,8 +111,14 @@ void add_process_options(CLI::App& command, load_process& into) {
 
 int main(int argument_count, char** arguments) {
   CLI::App app{
-      "Measures hive: starts a node of its own on a temporary folder (or connects to one), runs a scenario "
-      "and prints its figures."};
+      "Measures hive: starts a node of its own on a temporary folder, or with --nodes 3 a cluster (or connects to what "
+      "runs already), runs a scenario and prints its figures."};
+  app.footer(
+      "For example:\n"
+      "  hive-bench lifecycle\n"
+      "  hive-bench lifecycle --nodes 3 --folder /dev/shm\n"
+      "  hive-bench failover --tries 10 -o json\n"
+      "hive-bench SCENARIO --help tells what a scenario takes, and more about those of clusters.");
   app.set_version_flag("--version", std::string("hive-bench ") + HIVE_VERSION);
   app.require_subcommand(1);
   std::deque<command_line> commands;
@@ -104,6 +126,8 @@ int main(int argument_count, char** arguments) {
     auto& made = commands.emplace_back(command_line{&each, each.defaults});
     made.command = app.add_subcommand(each.name, each.about);
     add_options(*made.command, made.options, each.takes);
+    limit_nodes(*made.command, each);
+    made.command->footer(each.lesson);
     made.command->add_option("-o,--output", made.format, "table or json")
         ->capture_default_str()
         ->check(CLI::IsMember({"table", "json"}));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <stdexcept>
 
 namespace hive::bench {
@@ -32,6 +33,13 @@ option_entry text(std::string_view name, std::string bench_options::*field, cons
           [=](const bench_options& from_options) { return nlohmann::json(from_options.*field); }};
 }
 
+// As a check of CLI11: what is wrong, or nothing.
+std::string explain_nodes(const std::string& text) {
+  if (text == "1" || text == "3" || text == "5") return {};
+  return "a benchmark has 1, 3 or 5 nodes, not " + text +
+         ": a cluster of an even number survives no more losses than one with a node less";
+}
+
 const std::vector<option_entry>& entries() {
   using options = bench_options;
   static const std::vector<option_entry> all{
@@ -57,8 +65,21 @@ const std::vector<option_entry>& entries() {
       number("layers", &options::layers, 1, 1'000'000, "layers of the random graph"),
       number("needs", &options::needs, 1, 1'000, "a step needs 1 to so many steps of the layer before"),
       number("seed", &options::seed, 0, 9e15, "of the random graph"),
-      text("connect", &options::endpoint, "measure the node at HOST:PORT instead of an own one"),
-      text("folder", &options::folder, "where the own node keeps its data (default: the temporary folder)"),
+      number("tries", &options::tries, 1, 10'000, "how often"),
+      number("writers", &options::writers, 0, 64, "clients that write all the time meanwhile"),
+      {"nodes",
+       [](CLI::App& command, options& into) {
+         return command.add_option("--nodes", into.nodes, "own nodes: 1 stands alone, 3 or 5 are a cluster")
+             ->capture_default_str()
+             ->check(CLI::Validator(explain_nodes, "1, 3 or 5"));
+       },
+       // How many there are behind --connect nobody told.
+       [](const options& from) {
+         return from.endpoint.empty() ? nlohmann::json(from.nodes) : nlohmann::json(nullptr);
+       }},
+      text("connect", &options::endpoint,
+           "measure the node at HOST:PORT (or cluster at A:1,B:2,C:3) instead of an own one"),
+      text("folder", &options::folder, "where the own nodes keep their data (default: the temporary folder)"),
   };
   return all;
 }
@@ -73,14 +94,17 @@ const option_entry& entry_of(std::string_view name) {
 }  // namespace
 
 void add_options(CLI::App& command, bench_options& into, const option_names& names) {
-  CLI::Option* count = nullptr;
-  CLI::Option* duration = nullptr;
-  for (const auto name : names) {
-    auto* const added = entry_of(name).add(command, into);
-    if (name == "count") count = added;
-    if (name == "duration") duration = added;
+  std::map<std::string_view, CLI::Option*> added;
+  for (const auto name : names) added[name] = entry_of(name).add(command, into);
+  if (added.contains("duration") && added.contains("count")) added["duration"]->excludes(added["count"]);
+  if (added.contains("nodes") && added.contains("connect")) {
+    command.parse_complete_callback([nodes = added["nodes"], connect = added["connect"]] {
+      if (nodes->count() > 0 && connect->count() > 0)
+        throw CLI::ExcludesError(
+            "--nodes starts nodes of its own, --connect measures some that run already: only one of the two",
+            CLI::ExitCodes::ExcludesError);
+    });
   }
-  if (count != nullptr && duration != nullptr) duration->excludes(count);
 }
 
 nlohmann::json describe_settings(const bench_options& options, const option_names& names) {

@@ -27,6 +27,9 @@ struct bench_options {
   unsigned layers = 100;
   unsigned needs = 3;
   std::uint64_t seed = 1;
+  unsigned tries = 30;
+  unsigned writers = 1;
+  unsigned nodes = 1;
   std::string endpoint;  // empty: a node of its own
   std::string folder;    // empty: the system's temporary folder
 };
@@ -35,7 +38,7 @@ struct bench_options {
 using option_names = std::vector<std::string_view>;
 
 /// Adds these options to the command; an unknown name is a std::logic_error. Out-of-range values and
-/// --count together with --duration are refused by CLI11.
+/// --count together with --duration, and --nodes together with --connect, are refused by CLI11.
 void add_options(CLI::App& command, bench_options& into, const option_names& names);
 
 /// The values of these options, for the report: {"payload_bytes": 150, ...}.

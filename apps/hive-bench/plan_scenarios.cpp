@@ -29,11 +29,11 @@ double seconds_at(const std::vector<plan_point>& seen, double steps) {
 figures run_plan(const bench_options& options, v1::PlanDocument document, const std::string& name,
                  const progress& tell) {
   constexpr auto look_interval = 50ms;
-  bench_node node{options.endpoint, options.folder};
-  node.start_workers(options.workers, options.slots);
-  const auto connection = node.connect();
+  bench_cluster cluster{options};
+  cluster.start_workers(options.workers, options.slots);
+  const auto connection = cluster.connect();
   const auto steps = static_cast<double>(document.steps_size());
-  const auto memory_before = node.server_memory_bytes();
+  const auto memory_before = cluster.server_memory_bytes();
   auto memory_max = memory_before;
   const auto start = steady_clock::now();
   const auto plan = take(connection->submit_plan(std::move(document)));
@@ -44,7 +44,7 @@ figures run_plan(const bench_options& options, v1::PlanDocument document, const 
   while (ended.wait_for(look_interval) != std::future_status::ready) {
     const auto now = take(connection->get_execution_plan_status(id, false)).plan().status().steps_final();
     if (now > seen.back().steps_final) seen.push_back({seconds_since(start), static_cast<double>(now)});
-    memory_max = std::max(memory_max, node.server_memory_bytes());
+    memory_max = std::max(memory_max, cluster.server_memory_bytes());
     tell(now, plan.step_count());
   }
   const double took = seconds_since(start);

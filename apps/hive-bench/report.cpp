@@ -47,6 +47,15 @@ void add_latencies(figures& into, const std::string& name, const latency_histogr
   into[name + "_samples_count"] = static_cast<double>(samples.count());
 }
 
+void add_durations(figures& into, const std::string& name, const latency_histogram& samples) {
+  if (samples.count() == 0) return;
+  into[name + "_p50_seconds"] = static_cast<double>(samples.quantile_ns(0.5)) / 1e9;
+  into[name + "_p90_seconds"] = static_cast<double>(samples.quantile_ns(0.9)) / 1e9;
+  into[name + "_min_seconds"] = static_cast<double>(samples.min_ns()) / 1e9;
+  into[name + "_max_seconds"] = static_cast<double>(samples.max_ns()) / 1e9;
+  into[name + "_mean_seconds"] = samples.mean_ns() / 1e9;
+}
+
 nlohmann::json to_json(const std::string& scenario, const figures& taken, nlohmann::json settings) {
   return {{"scenario", scenario},
           {"figures", taken},

@@ -19,6 +19,9 @@ struct scenario {
   option_names takes;
   bench_options defaults;
   std::function<figures(const bench_options&, const progress&)> run;
+  std::string why_alone = {};    // of one that does not take "nodes": the answer to --nodes 3
+  std::string why_cluster = {};  // of one that makes sense in a cluster only: the answer to --nodes 1
+  std::string lesson = {};       // below the options in --help
 };
 
 /// All of them, in the order of --help.
@@ -39,5 +42,9 @@ figures run_restart(const bench_options& options, const progress& tell);
 // event_scenarios.cpp
 figures run_fanout(const bench_options& options, const progress& tell);
 figures run_mixed(const bench_options& options, const progress& tell);
+// cluster_scenarios.cpp
+figures run_failover(const bench_options& options, const progress& tell);
+figures run_transfer(const bench_options& options, const progress& tell);
+figures run_read_consistency(const bench_options& options, const progress& tell);
 
 }  // namespace hive::bench

@@ -1,13 +1,10 @@
 #include "tests/integration/cluster_fixture.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <csignal>
 #include <stdexcept>
+
+#include "apps/hive-bench/free_ports.hpp"
 
 namespace hive::test {
 namespace {
@@ -23,29 +20,6 @@ std::shared_ptr<client> connect_with(const config::client_config& settings) {
 
 }  // namespace
 
-std::vector<std::uint16_t> free_ports(std::size_t count) {
-  std::vector<int> sockets;
-  std::vector<std::uint16_t> ports;
-  // All are held until the last is found, so that they differ.
-  for (std::size_t i = 0; i < count; ++i) {
-    const int one = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const int yes = 1;
-    ::setsockopt(one, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    if (::bind(one, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-        ::getsockname(one, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-      throw std::runtime_error("no free port");
-    }
-    ports.push_back(ntohs(address.sin_port));
-    sockets.push_back(one);
-  }
-  for (const int one : sockets) ::close(one);
-  return ports;
-}
-
 cluster::cluster(std::size_t size, std::vector<std::string> settings, const preparation& prepare,
                  cluster_network network)
     : settings_(std::move(settings)), network_(std::move(network)), founders_(size) {
@@ -59,7 +33,7 @@ cluster::cluster(std::size_t size, std::vector<std::string> settings, const prep
 }
 
 bool cluster::start_founders() {
-  const auto ports = free_ports(members_.size());
+  const auto ports = bench::free_ports(members_.size());
   for (std::size_t i = 0; i < members_.size(); ++i)
     members_[i].port = network_.hosts.empty() ? ports[i] : port_of_own_host;
   for (std::size_t i = 0; i < members_.size(); ++i) spawn(i);
@@ -78,7 +52,7 @@ std::size_t cluster::add(std::uint64_t node_id, mode how) {
   members_.push_back({node_id, 0, how, {}});
   const std::size_t i = members_.size() - 1;
   for (int tries = 1;; ++tries) {
-    members_[i].port = free_ports(1).front();
+    members_[i].port = bench::free_ports(1).front();
     spawn(i);
     if (has_come_up(i)) return i;
     if (tries == start_tries_max) throw std::runtime_error("a node did not start:\n" + hived(i).output());

@@ -108,7 +108,4 @@ class cluster {
   std::vector<member> members_;
 };
 
-/// Ports that were free a moment ago, all different. Somebody may take them before they are used.
-std::vector<std::uint16_t> free_ports(std::size_t count);
-
 }  // namespace hive::test

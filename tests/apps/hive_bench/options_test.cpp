@@ -6,9 +6,9 @@ using namespace hive::bench;
 
 namespace {
 
-const option_names all_names{"clients",   "workers", "slots", "payload-bytes", "batch",      "count",
-                             "duration",  "warm-up", "rate",  "in-flight",     "coalescing", "subscribers",
-                             "processes", "layers",  "needs", "seed",          "connect",    "folder"};
+const option_names all_names{"clients", "workers", "slots",     "payload-bytes", "batch",       "count",     "duration",
+                             "warm-up", "rate",    "in-flight", "coalescing",    "subscribers", "processes", "layers",
+                             "needs",   "seed",    "tries",     "writers",       "nodes",       "connect",   "folder"};
 
 bench_options parsed(std::vector<std::string> arguments, const option_names& names = all_names) {
   CLI::App command{"test"};
@@ -55,11 +55,32 @@ TEST_CASE("values out of range and words are refused") {
   CHECK_THROWS_AS(parsed({"--count", "many"}), CLI::ParseError);
 }
 
+TEST_CASE("there are 1, 3 or 5 nodes, all of them its own") {
+  CHECK(parsed({}).nodes == 1);
+  CHECK(parsed({"--nodes", "1"}).nodes == 1);
+  CHECK(parsed({"--nodes", "3", "--tries", "7"}).tries == 7);
+  CHECK(parsed({"--nodes", "5"}).nodes == 5);
+  for (const char* wrong : {"0", "2", "4", "6", "7", "-3", "03", "three", ""}) {
+    CAPTURE(wrong);
+    CHECK_THROWS_AS(parsed({"--nodes", wrong}), CLI::ParseError);
+  }
+  CHECK_THROWS_AS(parsed({"--nodes", "3", "--connect", "h:1"}), CLI::ExcludesError);
+  CHECK_THROWS_AS(parsed({"--tries", "0"}), CLI::ValidationError);
+}
+
 TEST_CASE("a scenario takes its own options only") {
   CHECK_THROWS_AS(parsed({"--rate", "5"}, {"count"}), CLI::ExtrasError);
   CLI::App command{"test"};
   bench_options options;
   CHECK_THROWS_AS(add_options(command, options, {"no-such-option"}), std::logic_error);
+}
+
+TEST_CASE("how many nodes there are behind --connect is not known") {
+  bench_options options;
+  options.nodes = 3;
+  CHECK(describe_settings(options, {"nodes"}) == nlohmann::json{{"nodes", 3}});
+  options.endpoint = "h:1";
+  CHECK(describe_settings(options, {"nodes"}) == nlohmann::json{{"nodes", nullptr}});
 }
 
 TEST_CASE("settings of a report are those the scenario takes, units last") {

@@ -21,6 +21,20 @@ TEST_CASE("latencies become figures in microseconds") {
   CHECK(taken.count("nothing_p50_us") == 0);
 }
 
+TEST_CASE("durations become figures in seconds") {
+  latency_histogram samples;
+  for (int i = 1; i <= 10; ++i) samples.add(i * std::int64_t{100'000'000});
+  figures taken;
+  add_durations(taken, "failover", samples);
+  CHECK(taken.at("failover_p50_seconds") == Approx(0.5).epsilon(0.002));
+  CHECK(taken.at("failover_p90_seconds") == Approx(0.9).epsilon(0.002));
+  CHECK(taken.at("failover_min_seconds") == Approx(0.1));
+  CHECK(taken.at("failover_max_seconds") == Approx(1.0));
+  CHECK(taken.at("failover_mean_seconds") == Approx(0.55));
+  add_durations(taken, "nothing", latency_histogram{});
+  CHECK(taken.size() == 5);
+}
+
 TEST_CASE("a report is one object with everything that a reader needs to judge it") {
   const auto report = to_json("lifecycle", {{"lifecycle_tasks_per_second", 12.5}}, {{"slots", 8}});
   CHECK(report.at("scenario") == "lifecycle");

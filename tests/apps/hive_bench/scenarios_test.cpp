@@ -49,6 +49,18 @@ const std::map<std::string, tiny_run>& tiny_runs() {
        {{"--duration", "0.5", "--rate", "100", "--subscribers", "2"},
         {"mixed_tasks_per_second", "mixed_plan_steps_per_second", "mixed_reads_per_second",
          "mixed_dispatch_latency_p50_us"}}},
+      {"failover",
+       {{"--tries", "1", "--writers", "2"},
+        {"failover_p50_seconds", "failover_max_seconds", "failover_return_p50_seconds", "failover_tries_count",
+         "failover_acknowledged_tasks_count"}}},
+      {"transfer",
+       {{"--tries", "2"},
+        {"transfer_request_latency_p50_us", "transfer_request_latency_max_us", "transfer_write_latency_p50_us",
+         "transfer_write_latency_max_us", "transfer_acknowledged_tasks_count"}}},
+      {"read-consistency",
+       {{"--count", "20", "--warm-up", "5"},
+        {"read_leader_local_latency_p50_us", "read_leader_linearizable_latency_p99_us",
+         "read_follower_local_latency_p50_us", "read_follower_linearizable_latency_p99_us"}}},
   };
   return all;
 }
@@ -65,10 +77,11 @@ nlohmann::json report_of(const std::string& scenario, std::vector<std::string> m
   return nlohmann::json::parse(done.output.substr(start));
 }
 
-void check_scenario(const std::string& name) {
+void check_scenario(const std::string& name, const std::vector<std::string>& more = {}) {
   const temporary_folder folder;
   auto arguments = tiny_runs().at(name).arguments;
   arguments.insert(arguments.end(), {"--folder", folder.path().string()});
+  arguments.insert(arguments.end(), more.begin(), more.end());
   const auto report = report_of(name, arguments);
   CHECK(report.at("scenario") == name);
   for (const auto& figure : tiny_runs().at(name).figures) {
@@ -96,6 +109,11 @@ TEST_CASE("backlog runs") { check_scenario("backlog"); }
 TEST_CASE("workers runs") { check_scenario("workers"); }
 TEST_CASE("restart runs") { check_scenario("restart"); }
 TEST_CASE("mixed runs") { check_scenario("mixed"); }
+TEST_CASE("failover runs") { check_scenario("failover"); }
+TEST_CASE("transfer runs") { check_scenario("transfer"); }
+TEST_CASE("read-consistency runs") { check_scenario("read-consistency"); }
+TEST_CASE("lifecycle runs on a cluster") { check_scenario("lifecycle", {"--nodes", "3"}); }
+TEST_CASE("events-fanout runs on a cluster") { check_scenario("events-fanout", {"--nodes", "3"}); }
 
 TEST_CASE("every scenario that the help names has a tiny run") {
   const auto help = run({program("hive-bench"), "--help"});
@@ -106,7 +124,7 @@ TEST_CASE("every scenario that the help names has a tiny run") {
   std::set<std::string> named;
   std::string line;
   std::getline(lines, line);
-  while (std::getline(lines, line)) {
+  while (std::getline(lines, line) && !line.empty()) {
     if (line.rfind("  ", 0) == 0 && line.size() > 2 && line[2] != ' ')
       named.insert(line.substr(2, line.find(' ', 2) - 2));
   }
@@ -139,24 +157,50 @@ TEST_CASE("the benchmark says why it cannot start") {
   CHECK(nowhere.output.find("/no/such/folder") != std::string::npos);
 }
 
+TEST_CASE("the benchmark says how many nodes there can be") {
+  const auto refusal = [](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), program("hive-bench"));
+    const auto refused = run(arguments);
+    CHECK(refused.status == 2);
+    return refused.output;
+  };
+  using Catch::Contains;
+  CHECK_THAT(refusal({"lifecycle", "--nodes", "4"}), Contains("1, 3 or 5 nodes, not 4"));
+  CHECK_THAT(refusal({"lifecycle", "--nodes", "9"}), Contains("1, 3 or 5 nodes, not 9"));
+  CHECK_THAT(refusal({"lifecycle", "--nodes", "3", "--connect", "localhost:1"}), Contains("only one of the two"));
+  CHECK_THAT(refusal({"restart", "--nodes", "3"}), Contains("--nodes") && Contains("stands alone"));
+  CHECK_THAT(refusal({"failover", "--nodes", "1"}), Contains("--nodes") && Contains("nobody to take over"));
+}
+
+TEST_CASE("a report tells how many nodes there were, if it knows") {
+  CHECK(report_of("create", {"--count", "100"}).at("settings").at("nodes") == 1);
+  node measured;
+  const auto report = report_of("create", {"--count", "100", "--connect", measured.endpoint()});
+  CHECK(report.at("settings").at("nodes").is_null());
+}
+
 TEST_CASE("a benchmark that is told to end leaves no process and no folder behind") {
+  const std::string nodes = GENERATE("1", "3");
   const temporary_folder folder;
-  process benchmark{{program("hive-bench"), "lifecycle", "--count", "100000000", "--folder", folder.path().string()},
+  process benchmark{{program("hive-bench"), "lifecycle", "--count", "100000000", "--nodes", nodes, "--folder",
+                     folder.path().string()},
                     folder.path() / "output"};
-  std::filesystem::path data;
   // hived serves as soon as its ports are known.
+  std::set<pid_t> pids;
   REQUIRE(eventually([&] {
-    for (const auto& entry : std::filesystem::directory_iterator{folder.path()}) {
-      if (std::filesystem::exists(entry.path() / "data" / "ports.json")) data = entry.path();
+    std::error_code gone;  // files come and go meanwhile
+    for (std::filesystem::recursive_directory_iterator entry{folder.path(), gone}, end; !gone && entry != end;
+         entry.increment(gone)) {
+      if (entry->path().filename() != "ports.json") continue;
+      pid_t pid = 0;
+      std::ifstream{entry->path().parent_path() / "LOCK"} >> pid;
+      if (pid > 0) pids.insert(pid);
     }
-    return !data.empty();
+    return pids.size() == std::stoul(nodes);
   }));
-  pid_t pid = 0;
-  std::ifstream{data / "data" / "LOCK"} >> pid;
-  REQUIRE(pid > 0);
-  REQUIRE(::kill(pid, 0) == 0);
+  for (const pid_t pid : pids) REQUIRE(::kill(pid, 0) == 0);
   benchmark.signal(SIGTERM);
   CHECK(benchmark.wait(std::chrono::seconds{10}) == 128 + SIGTERM);
-  CHECK_FALSE(std::filesystem::exists(data));
-  CHECK(eventually([&] { return ::kill(pid, 0) != 0; }));
+  for (const auto& left : std::filesystem::directory_iterator{folder.path()}) CHECK(left.path().filename() == "output");
+  for (const pid_t pid : pids) CHECK(eventually([pid] { return ::kill(pid, 0) != 0; }));
 }
