@@ -2,7 +2,10 @@
 
 #include <iostream>
 #include <optional>
+#include <sstream>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "apps/hivectl/cluster_recovery.hpp"
 #include "apps/hivectl/session.hpp"
@@ -129,9 +132,18 @@ struct found_leader {
   v1::ClusterStatusResponse status;
 };
 
+std::vector<std::string> split_endpoints(const std::string& all) {
+  std::vector<std::string> made;
+  std::istringstream text(all);
+  for (std::string one; std::getline(text, one, ',');) made.push_back(one);
+  return made;
+}
+
 /// Follows what nodes say of the leader, from the one that the session was pointed to, until `deadline`.
 result<found_leader> find_leader(session& context, steady_clock::time_point deadline) {
   std::string node;
+  std::vector<std::string> others;  // to be asked one by one
+  bool has_asked_all = false;
   error last{errc::unavailable, "there is no leader", {}};
   for (;;) {
     const auto connection = context.connect_to(node);
@@ -144,13 +156,20 @@ result<found_leader> find_leader(session& context, steady_clock::time_point dead
     } else if (status->role() == "standalone") {
       return error{errc::failed_precondition, "the node at " + context.endpoint + " stands alone", "cluster.name"};
     } else if (status->role() == "waiting") {
-      return error{errc::failed_precondition,
-                   "the node at " + context.endpoint +
-                       " is in no cluster yet: add it from a member's side, or make it the first one with cluster init",
-                   {}};
+      last = {errc::failed_precondition,
+              "the node at " + context.endpoint +
+                  " is in no cluster yet: add it from a member's side, or make it the first one with cluster init",
+              {}};
+      // It may be the one that is to be added, at the address of one that was a member: the others know more.
+      if (others.empty() && !std::exchange(has_asked_all, true)) others = split_endpoints(context.endpoint);
+      if (others.empty()) return last;
+      node = others.back();
+      others.pop_back();
+      continue;
     } else if (status->role() == "leader") {
       return found_leader{*connection, *status};
     } else {
+      has_asked_all = false;  // there is a member, if without a leader now
       last = {errc::unavailable, id_text(status->node_id()) + " knows of no leader", {}};
       const bool is_news = !status->leader_endpoint().empty() && status->leader_endpoint() != node;
       node = status->leader_endpoint();
