@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
+#include <set>
 #include <stdexcept>
 
 #include "apps/hive-bench/free_ports.hpp"
@@ -22,10 +24,10 @@ std::shared_ptr<client> connect_with(const config::client_config& settings) {
 
 cluster::cluster(std::size_t size, std::vector<std::string> settings, const preparation& prepare,
                  cluster_network network)
-    : settings_(std::move(settings)), network_(std::move(network)), founders_(size) {
+    : settings_(std::move(settings)), prepare_(prepare), network_(std::move(network)), founders_(size) {
   for (std::size_t i = 0; i < size; ++i) members_.push_back({i + 1, 0, mode::founder, {}});
   if (size == 0) return;
-  for (std::size_t i = 0; prepare && i < size; ++i) prepare(i, data_folder(i));
+  for (std::size_t i = 0; prepare_ && i < size; ++i) prepare_(i, data_folder(i));
   for (int tries = 1; !start_founders(); ++tries) {
     if (tries == start_tries_max) throw std::runtime_error("the cluster did not start:\n" + logs());
   }
@@ -51,8 +53,9 @@ bool cluster::start_founders() {
 std::size_t cluster::add(std::uint64_t node_id, mode how) {
   members_.push_back({node_id, 0, how, {}});
   const std::size_t i = members_.size() - 1;
+  if (prepare_) prepare_(i, data_folder(i));
   for (int tries = 1;; ++tries) {
-    members_[i].port = bench::free_ports(1).front();
+    members_[i].port = network_.hosts.empty() ? bench::free_ports(1).front() : port_of_own_host;
     spawn(i);
     if (has_come_up(i)) return i;
     if (tries == start_tries_max) throw std::runtime_error("a node did not start:\n" + hived(i).output());
@@ -62,13 +65,23 @@ std::size_t cluster::add(std::uint64_t node_id, mode how) {
 std::size_t cluster::add_waiting(std::uint64_t node_id) { return add(node_id, mode::waiting); }
 std::size_t cluster::add_standalone(std::uint64_t node_id) { return add(node_id, mode::standalone); }
 
+std::size_t cluster::add_waiting_at(std::uint64_t node_id, const std::string& host,
+                                    const std::vector<std::string>& prefix) {
+  network_.hosts.push_back(host);
+  network_.prefixes.push_back(prefix);
+  return add(node_id, mode::waiting);
+}
+
 std::string cluster::endpoint(std::size_t i) const {
   return (network_.hosts.empty() ? "127.0.0.1" : network_.hosts.at(i)) + ":" + std::to_string(members_.at(i).port);
 }
 
 std::string cluster::endpoints() const {
   std::string all;
-  for (std::size_t i = 0; i < members_.size(); ++i) all += (i == 0 ? "" : ",") + endpoint(i);
+  std::set<std::string> distinct;  // a node may have taken the place of one that is gone
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    if (distinct.insert(endpoint(i)).second) all += (i == 0 ? "" : ",") + endpoint(i);
+  }
   return all;
 }
 
@@ -93,8 +106,8 @@ std::vector<std::string> cluster::arguments_of(std::size_t i) const {
     set("cluster.peers=" + peers);
   }
   arguments.insert(arguments.end(), settings_.begin(), settings_.end());
-  if (network_.hosts.empty()) return arguments;
   arguments.insert(arguments.end(), network_.settings.begin(), network_.settings.end());
+  if (network_.hosts.empty()) return arguments;
   arguments.insert(arguments.begin(), network_.prefixes.at(i).begin(), network_.prefixes.at(i).end());
   return arguments;
 }
@@ -115,12 +128,16 @@ void cluster::start(std::size_t i) {
   if (!has_come_up(i)) throw std::runtime_error("hived did not start:\n" + hived(i).output());
 }
 
-int cluster::stop(std::size_t i) {
+int cluster::stop(std::size_t i, std::chrono::milliseconds patience) {
   hived(i).signal(SIGTERM);
-  return hived(i).wait(std::chrono::seconds{10});
+  return hived(i).wait(patience);
 }
 
-void cluster::wipe(std::size_t i) { std::filesystem::remove_all(data_folder(i)); }
+void cluster::wipe(std::size_t i) {
+  if (!std::filesystem::exists(data_folder(i))) return;
+  // Not the folder itself, which may be a file system of its own.
+  for (const auto& entry : std::filesystem::directory_iterator(data_folder(i))) std::filesystem::remove_all(entry);
+}
 
 std::optional<v1::ClusterStatusResponse> cluster::status(std::size_t i) {
   auto settings = settings_at(i);
@@ -224,9 +241,15 @@ finished cluster::ctl_at(std::size_t i, std::vector<std::string> arguments) cons
 
 std::string cluster::logs() {
   constexpr std::size_t tail_bytes = 3'000;
+  const char* kept = std::getenv("HIVE_TEST_LOGS");
   std::string all;
   for (auto& one : members_) {
     if (!one.hived) continue;
+    const std::string name = "hived-" + std::to_string(one.node_id) + ".log";
+    if (kept != nullptr) {
+      std::filesystem::copy_file(folder_.path() / name, std::filesystem::path{kept} / name,
+                                 std::filesystem::copy_options::overwrite_existing);
+    }
     const auto text = one.hived->output();
     all += "---- node " + std::to_string(one.node_id) + "\n" +
            (text.size() > tail_bytes ? text.substr(text.size() - tail_bytes) : text);

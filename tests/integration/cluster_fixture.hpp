@@ -18,7 +18,7 @@ namespace hive::test {
 
 /// Where the nodes run if not all on loopback, and how to get to them.
 struct cluster_network {
-  std::vector<std::string> hosts;                  // of each node
+  std::vector<std::string> hosts;                  // of each node; none: all on loopback
   std::vector<std::vector<std::string>> prefixes;  // of each hived's command line: what puts it there
   std::vector<std::string> settings;               // of every hived: its certificate
   config::client_config client;                    // for clients: theirs
@@ -31,13 +31,15 @@ class cluster {
  public:
   /// Starts `size` founding members; with 0 none, for clusters that grow. Throws with their logs if they do not come
   /// up. `settings`: further arguments of every hived.
-  /// `prepare(i, data folder)` runs before node `i` starts for the first time.
+  /// `prepare(i, data folder)` runs before node `i` starts for the first time, also for nodes that are added.
   using preparation = std::function<void(std::size_t, const std::filesystem::path&)>;
   explicit cluster(std::size_t size, std::vector<std::string> settings = {}, const preparation& prepare = {},
                    cluster_network network = {});
 
   /// A further node with an empty folder that waits for `cluster add`; answers its index.
   std::size_t add_waiting(std::uint64_t node_id);
+  /// The same on a host of its own, for a cluster whose nodes have such.
+  std::size_t add_waiting_at(std::uint64_t node_id, const std::string& host, const std::vector<std::string>& prefix);
   /// A node that stands alone, for a cluster that begins with it.
   std::size_t add_standalone(std::uint64_t node_id);
 
@@ -54,10 +56,10 @@ class cluster {
   /// As a member that waits to be added or founded by `cluster init`, from now on.
   void make_waiting(std::size_t i) { members_.at(i).how = mode::waiting; }
   void kill(std::size_t i) { hived(i).kill(); }
-  int stop(std::size_t i);
+  int stop(std::size_t i, std::chrono::milliseconds patience = std::chrono::seconds{10});
   void pause(std::size_t i) { hived(i).signal(SIGSTOP); }
   void resume(std::size_t i) { hived(i).signal(SIGCONT); }
-  /// Removes its data; it must not run.
+  /// Removes all in its data folder; it must not run.
   void wipe(std::size_t i);
 
   /// What node `i` says of the cluster; none if it does not answer within a second.
@@ -80,6 +82,7 @@ class cluster {
   [[nodiscard]] finished ctl(std::vector<std::string> arguments) const;
   /// hivectl at one node.
   [[nodiscard]] finished ctl_at(std::size_t i, std::vector<std::string> arguments) const;
+  /// The ends of the nodes' logs. The whole ones are copied to the folder HIVE_TEST_LOGS if that is set.
   [[nodiscard]] std::string logs();
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_.path(); }
 
@@ -103,6 +106,7 @@ class cluster {
 
   temporary_folder folder_;
   std::vector<std::string> settings_;
+  preparation prepare_;
   cluster_network network_;
   std::size_t founders_ = 0;
   std::vector<member> members_;

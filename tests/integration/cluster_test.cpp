@@ -1,9 +1,8 @@
 // Clusters of real processes that are killed, stopped, emptied and grown under load.
 #include <catch2/catch.hpp>
-#include <cstdlib>
-#include <random>
 
 #include "tests/integration/cluster_load.hpp"
+#include "tests/integration/small_disk.hpp"
 
 using namespace hive;
 using namespace hive::test;
@@ -114,39 +113,15 @@ TEST_CASE("a cluster whose nodes are all killed at once comes back with everythi
   expect_nothing_wrong(members, load);
 }
 
-namespace {
-
-/// A file system of its own for a data folder. Not usable where mounting is not permitted.
-class small_disk {
- public:
-  ~small_disk() {
-    if (is_mounted_) run({"umount", "-l", folder_.string()});
-  }
-  void mount(const std::filesystem::path& folder, const std::string& size) {
-    std::filesystem::create_directories(folder);
-    folder_ = folder;
-    const auto done = run({"mount", "-t", "tmpfs", "-o", "mode=0700,size=" + size, "hive-test", folder.string()});
-    is_mounted_ = done.status == 0;
-  }
-  void resize(const std::string& size) const {
-    REQUIRE(run({"mount", "-o", "remount,size=" + size, folder_.string()}).status == 0);
-  }
-  [[nodiscard]] bool is_mounted() const { return is_mounted_; }
-
- private:
-  std::filesystem::path folder_;
-  bool is_mounted_ = false;
-};
-
-}  // namespace
-
 TEST_CASE("a node whose disk is full does not stop the others, and catches up when there is room") {
   const bool is_leader_full = GENERATE(false, true);
   CAPTURE(is_leader_full);
+  const last_will will;
   small_disk disk;
-  cluster members(3, {}, [&disk](std::size_t i, const std::filesystem::path& folder) {
-    if (i == 2) disk.mount(folder, "16m");
+  cluster members(3, {}, [&](std::size_t i, const std::filesystem::path& folder) {
+    if (i == 2) disk.mount(folder, "16m", will);
   });
+  will.add("rm -rf --one-file-system " + members.folder().string());
   if (!disk.is_mounted()) {
     WARN("skipped: mounting a file system is not permitted here");
     return;
@@ -189,9 +164,8 @@ TEST_CASE("a node that has lost its data is replaced under a new id") {
   members.wipe(lost);
   const std::size_t added = members.add_waiting(4);
   // The first that answers is in no cluster yet, as where the new node has the address of the lost one.
-  const auto grown =
-      members.ctl({"--endpoint", members.endpoint(added) + "," + members.endpoint((lost + 1) % 3), "cluster", "add", "4",
-                   members.endpoint(added), "--for", "30s"});
+  const auto grown = members.ctl({"--endpoint", members.endpoint(added) + "," + members.endpoint((lost + 1) % 3),
+                                  "cluster", "add", "4", members.endpoint(added), "--for", "30s"});
   INFO(grown.output << members.logs());
   REQUIRE(grown.status == 0);
   const auto removed = members.ctl({"cluster", "remove", std::to_string(members.node_id(lost))});
@@ -258,41 +232,4 @@ TEST_CASE("a backup of a cluster restores as a node that stands alone") {
   REQUIRE(stored);
   for (const auto& one : *stored) CHECK(one);
   CHECK(alone.ctl({"debug", "check"}).status == 0);
-}
-
-// HIVE_CHAOS_MINUTES=30: kills, stops and restarts at random for so long.
-TEST_CASE("chaos", "[.chaos]") {
-  const char* given = std::getenv("HIVE_CHAOS_MINUTES");
-  const auto duration = std::chrono::minutes(given == nullptr ? 1 : std::stol(given));
-  const auto end = clock_type::now() + duration;
-  std::mt19937 random{20'26};
-  const auto pick = [&random](int from, int to) { return std::uniform_int_distribution<int>{from, to}(random); };
-  int rounds = 0;
-  while (clock_type::now() < end) {
-    cluster members(3);
-    const auto first = members.start_worker("w1", 8);
-    const auto second = members.start_worker("w2", 8);
-    cluster_load load(members);
-    const auto round_end = std::min(end, clock_type::now() + 1min);
-    while (clock_type::now() < round_end) {
-      CAPTURE(++rounds);
-      const auto victim = static_cast<std::size_t>(pick(0, 3)) % 3;
-      const std::size_t target = pick(0, 1) == 0 ? members.wait_leader() : victim;
-      const auto pause = std::chrono::milliseconds(pick(10, 2'000));
-      const bool is_killed = pick(0, 1) == 0;
-      if (is_killed)
-        members.kill(target);
-      else
-        members.pause(target);
-      const auto until = clock_type::now() + pause;
-      eventually([&] { return clock_type::now() >= until; });
-      if (is_killed)
-        members.start(target);
-      else
-        members.resume(target);
-      if (!load.wait_for_more(20)) FAIL(members.logs());
-    }
-    expect_nothing_wrong(members, load);
-  }
-  WARN(rounds << " failures");
 }

@@ -57,6 +57,41 @@ void check_log(const history& of, lines& found) {
   }
 }
 
+void check_plans(const history& of, lines& found) {
+  std::map<std::uint64_t, std::uint32_t> steps_done;
+  std::map<std::uint64_t, std::uint32_t> times_done;
+  for (const auto& one : of.log) {
+    if (one.name == "task.completed" && one.plan != 0) ++steps_done[one.plan];
+    if (one.name == "plan.completed") ++times_done[one.plan];
+  }
+  std::map<std::string, std::uint64_t> plan_of;
+  for (const auto& one : of.plans) {
+    const std::string name = "plan " + number(one.id);
+    const auto [by_key, is_new_key] = plan_of.try_emplace(one.key, one.id);
+    if (!is_new_key && by_key->second != one.id) {
+      found.push_back("key " + one.key + " was answered with two plans: " + number(by_key->second) + " and " +
+                      number(one.id));
+    }
+    const auto end = of.plan_ends.find(one.id);
+    if (end == of.plan_ends.end()) {
+      found.push_back("acknowledged " + name + " is lost");
+      continue;
+    }
+    if (end->second.state != "completed") found.push_back(name + " is " + end->second.state);
+    if (end->second.steps_completed != one.steps) {
+      found.push_back(name + " has " + number(end->second.steps_completed) + " of " + number(one.steps) +
+                      " steps completed");
+    }
+    if (steps_done[one.id] != one.steps) {
+      found.push_back(name + " has " + number(steps_done[one.id]) + " events of " + number(one.steps) +
+                      " completed steps");
+    }
+    if (times_done[one.id] != 1) {
+      found.push_back(name + " has " + number(times_done[one.id]) + " events of its completion");
+    }
+  }
+}
+
 /// Its events are those of the log from the first after `after` to the last that it has seen, one by one.
 void check_subscriber(const history& of, const history::subscriber& who, lines& found) {
   auto expected = std::find_if(of.log.begin(), of.log.end(), [&](const auto& one) { return one.seq > who.after; });
@@ -79,6 +114,7 @@ std::vector<std::string> violations(const history& of) {
   lines found;
   check_creates(of, found);
   check_log(of, found);
+  check_plans(of, found);
   for (const auto& one : of.subscribers) check_subscriber(of, one, found);
   return found;
 }

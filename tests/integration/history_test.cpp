@@ -50,6 +50,36 @@ TEST_CASE("an end without its event, and an event without its end, are found") {
                                                     "task 3 is completed without an event"});
 }
 
+TEST_CASE("a plan that is lost, unfinished, or finished twice is found") {
+  auto one = good();
+  one.plans = {{"p", 7, 1}, {"p", 7, 1}};
+  one.plan_ends = {{7, {"completed", 1}}};
+  one.log.push_back({9, "task.completed", 4, 7});
+  one.log.push_back({10, "plan.completed", 0, 7});
+  CHECK(violations(one).empty());
+
+  auto lost = one;
+  lost.plan_ends.clear();
+  CHECK(violations(lost).size() == 2);  // it was acknowledged twice
+  CHECK(violations(lost).front() == "acknowledged plan 7 is lost");
+  auto other = one;
+  other.plans[1].id = 8;
+  other.plan_ends[8] = {"failed", 0};
+  CHECK(violations(other) == std::vector<std::string>{"key p was answered with two plans: 7 and 8", "plan 8 is failed",
+                                                      "plan 8 has 0 of 1 steps completed",
+                                                      "plan 8 has 0 events of 1 completed steps",
+                                                      "plan 8 has 0 events of its completion"});
+  auto twice = one;
+  twice.plans.pop_back();
+  twice.log.push_back({11, "plan.completed", 0, 7});
+  CHECK(violations(twice) == std::vector<std::string>{"plan 7 has 2 events of its completion"});
+  auto unfinished = one;
+  unfinished.plans.pop_back();
+  unfinished.plans[0].steps = 2;
+  CHECK(violations(unfinished) ==
+        std::vector<std::string>{"plan 7 has 1 of 2 steps completed", "plan 7 has 1 events of 2 completed steps"});
+}
+
 TEST_CASE("a gap in the log is found") {
   auto one = good();
   one.subscribers.clear();
