@@ -66,14 +66,22 @@ chaos::chaos() : has_disks_(can_mount()) {
     if (has_disks_ && !disks_[i].mount(folder, disk_size, will_)) throw std::runtime_error("cannot mount a disk");
   };
   cluster_.emplace(node_count, std::vector<std::string>{}, prepare, make_network());
-  will_.add("rm -rf --one-file-system " + cluster_->folder().string());  // for one that is interrupted
+  // For one that is interrupted.
+  const auto certificate = std::filesystem::path(issued_.files("me").certificate);
+  will_.add("rm -rf --one-file-system " + certificate.parent_path().parent_path().string());
+  will_.add("rm -rf --one-file-system " + cluster_->folder().string());
   for (std::size_t i = 0; i < node_count; ++i) {
     nodes_.push_back(i);
     space_[i] = i;
   }
   free_space_ = node_count;
   next_id_ = node_count + 1;
-  for (const char* name : {"w1", "w2"}) workers_.push_back(cluster_->start_worker(name, 8));
+  for (const char* name : {"w1", "w2"}) {
+    workers_.push_back(cluster_->start_worker(name, 8));
+    // They live in no namespace that ends them. By then the number may be another process's.
+    const auto pid = std::to_string(workers_.back().pid());
+    will_.add("if grep -q hive_test_worker /proc/" + pid + "/cmdline; then kill -9 " + pid + "; fi");
+  }
   load_.emplace(*cluster_);
   expect_progress("at the start");
 }

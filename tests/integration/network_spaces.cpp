@@ -52,6 +52,8 @@ network_spaces::network_spaces(std::size_t count, const last_will& will)
 
 bool network_spaces::add(std::size_t i, const last_will& will) const {
   const std::string name = space(i);
+  // The link by itself: a space may live on while the kernel still knows connections of those that were killed there.
+  will.add("if [ -e /sys/class/net/" + outer(i) + " ]; then ip link del " + outer(i) + "; fi");
   will.add("if [ -e /run/netns/" + name + " ]; then ip netns pids " + name + " | xargs -r kill -9; ip netns del " +
            name + "; fi");
   return ip({"netns", "add", name}) &&
