@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "config/logging.hpp"
+#include "core/limit_rules.hpp"
 
 namespace hive {
 namespace {
@@ -134,6 +135,12 @@ result<void> batch_writer::attempt(std::span<pending_write> batch, core::effects
 void batch_writer::apply_all(std::span<pending_write> batch, core::effects& out, core::table_transaction& tables,
                              bool is_refusing_new_work) {
   const std::int64_t now = stamp();
+  if (!machine_.are_limits_stored() || machine_.limits() != context_->limits) {
+    v1::Command command;
+    command.set_time_unix_ms(now);
+    *command.mutable_set_limits() = core::set_limits(context_->limits);
+    machine_.apply(command, tables, out);
+  }
   for (auto& entry : batch) {
     if (const auto& wish = entry.request->prefetch) book_.set_prefetch(wish->worker, wish->session, wish->tasks);
     entry.outcomes.clear();

@@ -8,6 +8,7 @@
 #include <google/protobuf/wire_format_lite.h>
 
 #include "core/keys.hpp"
+#include "core/limit_rules.hpp"
 #include "hive/v1/replication.pb.h"
 
 namespace hive {
@@ -89,6 +90,7 @@ void replica_machine::apply_own() {
   const auto release_from = [this](std::size_t first) {
     for (std::size_t i = first; i < effects_.freed_slots.size(); ++i) book_.release(effects_.freed_slots[i]);
   };
+  if (limits_command_) apply_one(*limits_command_);
   if (!writes_.empty()) satisfied_.clear();
   for (std::size_t w = 0; w < writes_.size(); ++w) {
     auto& write = writes_[w];
@@ -148,7 +150,8 @@ void replica_machine::plan_offers(std::uint64_t tasks_created) {
 std::string replica_machine::propose(std::vector<pending_write>&& batch, bool is_offering) {
   offers_.clear();
   if (is_offering) plan_offers(count_creates(batch));
-  if (batch.empty() && offers_.empty()) return {};
+  const bool is_setting_limits = !machine_.are_limits_stored() || machine_.limits() != context_->limits;
+  if (batch.empty() && offers_.empty() && !is_setting_limits) return {};
   writes_ = std::move(batch);
   is_refused_.clear();
   const std::int64_t now = stamp();
@@ -157,6 +160,13 @@ std::string replica_machine::propose(std::vector<pending_write>&& batch, bool is
   std::string payload{core::key{}.u64(context_->incarnation).u64(number_).view()};
   google::protobuf::io::StringOutputStream stream(&payload);
   google::protobuf::io::CodedOutputStream out(&stream);
+  // First, so that nothing is applied with limits that another node does not have.
+  limits_command_.reset();
+  if (is_setting_limits) {
+    limits_command_.emplace().set_time_unix_ms(now);
+    *limits_command_->mutable_set_limits() = core::set_limits(context_->limits);
+    write_command(out, *limits_command_);
+  }
   for (auto& write : writes_) {
     auto& commands = write.request->commands;
     write.outcomes.assign(commands.size(), {});

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -16,7 +17,8 @@ namespace hive {
 
 /// The state machine of one member of a cluster: applies the commands that come out of the replicated log. While the
 /// member leads, it also makes the entries: requests of this node and offers of free slots become a proposal, one at a
-/// time, and the outcomes find their way back to the requests when the entry is applied. Owned by the replicator;
+/// time, and the outcomes find their way back to the requests when the entry is applied. Limits are commands too: the
+/// settings of the node that leads are those that count, on all nodes. Owned by the replicator;
 /// single-threaded.
 class replica_machine final : public replication::state_machine {
  public:
@@ -89,6 +91,7 @@ class replica_machine final : public replication::state_machine {
   std::uint64_t number_ = 0;  // 0: none
   std::uint64_t last_number_ = 0;
   std::vector<finished_proposal> finished_;
+  std::optional<v1::Command> limits_command_;  // the cluster's limits are not those of this node's settings
   std::vector<pending_write> writes_;
   std::vector<std::vector<bool>> is_refused_;  // of each write, by command
   std::vector<planned_offer> offers_;

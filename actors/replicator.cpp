@@ -9,7 +9,7 @@
 #include "actors/front_actor.hpp"
 #include "actors/ledger_facade.hpp"
 #include "actors/member_store.hpp"
-#include "actors/settings_digest.hpp"
+#include "core/rules_version.hpp"
 #include "replication/peer_codec.hpp"
 #include "replication/table_log_store.hpp"
 
@@ -130,11 +130,12 @@ caf::result<v1::PeerHelloResponse, caf::strong_actor_ptr> replicator_state::on_h
     return refuse_hello(errc::failed_precondition, "this is node " + std::to_string(cluster.node_id), "receiver_id");
   if (request.node_id() == 0 || request.node_id() == cluster.node_id)
     return refuse_hello(errc::invalid_argument, "that number is this node's own, or none", "node_id");
-  if (request.settings_digest() != settings_digest)
+  if (request.rules_version() != core::rules_version)
     return refuse_hello(errc::failed_precondition,
-                        "its settings in [tasks], [plans], [workers] or [events] differ: what is applied must be the "
-                        "same on all nodes",
-                        "settings_digest");
+                        "its version " + request.version().substr(0, 64) + " has the rules " +
+                            std::to_string(request.rules_version()) + ", this one, " + context->version + ", has " +
+                            std::to_string(core::rules_version) + ": upgrade all nodes together",
+                        "rules_version");
   const std::uint64_t peer = request.node_id();
   if (!config::parse_endpoint(request.endpoint(), "endpoint"))
     return refuse_hello(errc::invalid_argument, "its endpoint cannot be read", "endpoint");
@@ -350,7 +351,6 @@ replicator_actor::behavior_type replicator(replicator_actor::stateful_pointer<re
   state.stage.emplace(state.context->config.node.data_dir);
   state.stage->discard();
   state.outlet.emplace(state.context);
-  state.settings_digest = settings_digest_of(state.context->limits);
   state.open_driver();
   state.request_flush();
   return {

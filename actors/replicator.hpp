@@ -92,7 +92,6 @@ struct replicator_state {
   std::unique_ptr<replication::driver> driver;  // null: it failed, and is tried again
   bool is_started = false;                      // the driver's first cycle was
   std::uint64_t drivers_opened = 0;
-  std::uint64_t settings_digest = 0;
   std::string trouble;  // why it failed last
 
   std::vector<std::function<void()>> events;  // of the next cycle

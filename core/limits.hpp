@@ -4,8 +4,8 @@
 
 namespace hive::core {
 
-/// Limits and defaults that the rules use. They are part of the deterministic input: every node of
-/// a cluster must run with the same values.
+/// Limits and defaults that the rules use. They are part of the deterministic input: the command SetLimits puts them
+/// into the state, so that all nodes of a cluster use the same ones (core/limit_rules.hpp).
 struct core_limits {
   std::uint64_t payload_bytes_max = 1 << 20;  // payload and result of a task
   std::uint32_t title_bytes_max = 256;
@@ -41,6 +41,8 @@ struct core_limits {
   std::int64_t backoff_initial_ms = 1'000;
   std::uint32_t backoff_multiplier_permille = 2'000;
   std::int64_t backoff_max_ms = 60'000;
+
+  friend bool operator==(const core_limits&, const core_limits&) = default;
 };
 
 }  // namespace hive::core

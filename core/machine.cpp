@@ -91,6 +91,8 @@ v1::Outcome dispatch(context& on, const v1::Command& command) {
       return apply_publish_event(on, command.publish_event());
     case body::kTick:
       return apply_tick(on, command.tick());
+    case body::kSetLimits:
+      return apply_set_limits(on, command.set_limits());
     case body::BODY_NOT_SET:
       break;
   }
@@ -102,7 +104,7 @@ v1::Outcome dispatch(context& on, const v1::Command& command) {
 struct machine::state : machine_state {};
 
 machine::machine(core_limits limits, std::uint16_t shard) : state_(std::make_unique<state>()) {
-  state_->limits = limits;
+  state_->limits = state_->given_limits = limits;
   state_->shard = shard;
 }
 machine::~machine() = default;
@@ -111,6 +113,9 @@ machine& machine::operator=(machine&&) noexcept = default;
 
 result<void> machine::load(const table_reader& tables) {
   try {
+    const auto stored_limits = load_limits(tables);
+    state_->are_limits_stored = stored_limits.has_value();
+    state_->limits = stored_limits.value_or(state_->given_limits);
     state_->meta = load_meta(tables);
     state_->stored_meta = state_->meta;
     state_->counters.load(tables);
@@ -163,6 +168,8 @@ std::int64_t machine::next_due_unix_ms(const table_reader& tables) const {
 }
 
 const core_limits& machine::limits() const { return state_->limits; }
+
+bool machine::are_limits_stored() const { return state_->are_limits_stored; }
 
 void effects::clear() {
   events.clear();

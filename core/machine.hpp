@@ -48,6 +48,7 @@ struct effects {
 /// snapshot before the next apply(). Not thread-safe: owned by the single writer.
 class machine {
  public:
+  /// `limits` hold until the tables say others: see are_limits_stored().
   explicit machine(core_limits limits = {}, std::uint16_t shard = 1);
   ~machine();
   machine(machine&&) noexcept;
@@ -70,7 +71,10 @@ class machine {
   /// Due time of the first timer, or -1 if there is none.
   [[nodiscard]] std::int64_t next_due_unix_ms(const table_reader& tables) const;
 
+  /// Those that the rules use now.
   [[nodiscard]] const core_limits& limits() const;
+  /// They came from the command SetLimits, so every machine with these tables uses the same ones.
+  [[nodiscard]] bool are_limits_stored() const;
 
  private:
   struct state;

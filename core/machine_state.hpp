@@ -40,6 +40,8 @@ struct meta_values {
 /// The machine's caches. All of it can be rebuilt from the tables.
 struct machine_state {
   core_limits limits;
+  core_limits given_limits;  // those that hold while none are stored
+  bool are_limits_stored = false;
   std::uint16_t shard = 1;
   meta_values meta;
   meta_values stored_meta;  // as it stands in the tables

@@ -38,6 +38,12 @@ void on_event_retention(context& on, bool is_extra);
 // core/timer_rules.cpp
 v1::Outcome apply_tick(context& on, const v1::Tick& command);
 
+// core/limit_rules.cpp
+v1::Outcome apply_set_limits(context& on, const v1::SetLimits& command);
+/// What SetLimits has stored; none if that is not all that this version knows. Throws data_loss if a row makes no
+/// sense.
+std::optional<core_limits> load_limits(const table_reader& tables);
+
 /// The status of a task that clients may see: not of a step of a staged plan.
 std::optional<v1::TaskStatus> load_visible_status(const context& on, task_id id);
 /// Leased -> running, with its event; keeps a requested cancel. Does not store.

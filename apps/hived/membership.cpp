@@ -7,8 +7,8 @@
 
 #include "actors/member_store.hpp"
 #include "actors/message_types.hpp"
-#include "actors/settings_digest.hpp"
 #include "config/logging.hpp"
+#include "core/rules_version.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -26,7 +26,7 @@ membership::membership(const config::node_config& settings, service_context& con
   options.hello.set_node_id(settings.cluster.node_id);
   options.hello.set_endpoint(own_endpoint(settings));
   options.hello.set_incarnation(context.incarnation);
-  options.hello.set_settings_digest(settings_digest_of(context.limits));
+  options.hello.set_rules_version(core::rules_version);
   options.hello.set_version(context.version);
   if (settings.tls.is_on())
     options.security = gate::tls_files{settings.tls.certificate, settings.tls.key, settings.tls.authority};

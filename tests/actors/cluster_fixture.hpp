@@ -10,7 +10,7 @@
 #include "actors/member_store.hpp"
 #include "actors/peer_network.hpp"
 #include "actors/replicator.hpp"
-#include "actors/settings_digest.hpp"
+#include "core/rules_version.hpp"
 #include "tests/actors/fixture.hpp"
 #include "tests/temporary_folder.hpp"
 
@@ -244,7 +244,7 @@ inline void local_network::hello(std::uint64_t to) {
   request.set_node_id(own_);
   request.set_endpoint(cluster_fixture::endpoint(own_));
   request.set_receiver_id(to);
-  request.set_settings_digest(settings_digest_of(own.context->limits));
+  request.set_rules_version(core::rules_version);
   cluster_.system.spawn([receiver = target->second.runtime->member(), me = own.runtime->member(), to,
                          request](caf::event_based_actor* self) {
     self->request(receiver, caf::infinite, request)

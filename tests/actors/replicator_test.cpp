@@ -1,3 +1,4 @@
+#include "core/keys.hpp"
 #include "tests/actors/cluster_fixture.hpp"
 
 using namespace hive;
@@ -71,6 +72,60 @@ TEST_CASE_METHOD(cluster_fixture, "a leader without a majority acknowledges noth
   REQUIRE(create(next, 1, "lost"));
   advance(milliseconds(2000));
   check_same_state();
+}
+
+TEST_CASE_METHOD(cluster_fixture, "the limits of all nodes are those in the settings of the one that leads") {
+  found(3);
+  await_leader();
+  // As with settings that are changed node by node.
+  for (std::uint64_t id = 1; id <= 3; ++id) stop(id);
+  for (std::uint64_t id = 1; id <= 3; ++id) members.at(id).context->limits.retention_ms = 1000 * static_cast<int>(id);
+  for (std::uint64_t id = 1; id <= 3; ++id) start(id);
+  const auto expect_limits_of = [&](std::uint64_t leader) {
+    REQUIRE(create(leader, 1));
+    advance(milliseconds(500));
+    for (const auto& [id, node] : members) {
+      if (!node.is_up()) continue;
+      INFO("leader " << leader << ", node " << id);
+      const auto snapshot = node.store->read();
+      const auto stored = snapshot->get(core::table::meta, "limit.retention_ms");
+      REQUIRE(stored);
+      CHECK(core::read_u64(*stored, 0) == 1000 * leader);
+    }
+    check_same_state();
+  };
+  const auto first = await_leader();
+  expect_limits_of(first);
+  stop(first);
+  const auto second = await_leader();
+  CHECK(second != first);
+  expect_limits_of(second);
+  // The one that comes back takes what counts now.
+  start(first);
+  advance(milliseconds(2000));
+  expect_limits_of(await_leader());
+}
+
+TEST_CASE_METHOD(cluster_fixture, "a node with other rules is refused, and told so") {
+  found(3);
+  await_leader();
+  v1::PeerHelloRequest request;
+  request.set_cluster("test");
+  request.set_node_id(2);
+  request.set_endpoint(endpoint(2));
+  request.set_receiver_id(1);
+  request.set_version("0.9");
+  request.set_rules_version(core::rules_version + 1);
+  std::optional<error> refusal;
+  system.spawn([&, receiver = members.at(1).runtime->member()](caf::event_based_actor* self) {
+    self->request(receiver, caf::infinite, request)
+        .then([](const v1::PeerHelloResponse&, const caf::strong_actor_ptr&) {},
+              [&refusal](const caf::error& failure) { refusal = to_error(failure); });
+  });
+  settle();
+  REQUIRE(refusal);
+  CHECK(refusal->code == errc::failed_precondition);
+  CHECK(refusal->field == "rules_version");
 }
 
 TEST_CASE_METHOD(cluster_fixture, "the state survives a restart of all nodes") {
