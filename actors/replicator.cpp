@@ -25,6 +25,7 @@ constexpr milliseconds failure_pause{500};
 constexpr milliseconds view_interval{250};
 /// Nodes that greet and are not known as members: those that are being added.
 constexpr std::size_t greeters_max = 64;
+constexpr std::size_t version_bytes_max = 64;
 constexpr std::size_t events_max = 100'000;
 
 replication::driver_options options_of(const replicator_state& state) {
@@ -132,7 +133,7 @@ caf::result<v1::PeerHelloResponse, caf::strong_actor_ptr> replicator_state::on_h
     return refuse_hello(errc::invalid_argument, "that number is this node's own, or none", "node_id");
   if (request.rules_version() != core::rules_version)
     return refuse_hello(errc::failed_precondition,
-                        "its version " + request.version().substr(0, 64) + " has the rules " +
+                        "its version " + request.version().substr(0, version_bytes_max) + " has the rules " +
                             std::to_string(request.rules_version()) + ", this one, " + context->version + ", has " +
                             std::to_string(core::rules_version) + ": upgrade all nodes together",
                         "rules_version");
@@ -140,6 +141,8 @@ caf::result<v1::PeerHelloResponse, caf::strong_actor_ptr> replicator_state::on_h
   if (!config::parse_endpoint(request.endpoint(), "endpoint"))
     return refuse_hello(errc::invalid_argument, "its endpoint cannot be read", "endpoint");
   if (greeters.contains(peer) || greeters.size() < greeters_max) greeters[peer] = request.endpoint();
+  if (versions.contains(peer) || versions.size() < greeters_max)
+    versions[peer] = request.version().substr(0, version_bytes_max);
   if (const auto before = inbound.find(peer); before != inbound.end()) inbound_sender.erase(before->second);
   const std::uint64_t session = ++last_session;
   inbound[peer] = session;

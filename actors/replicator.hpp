@@ -115,6 +115,7 @@ struct replicator_state {
   std::map<std::uint64_t, std::uint64_t> inbound;         // node -> session that we chose
   std::map<std::uint64_t, std::uint64_t> inbound_sender;  // that session -> node
   std::map<std::uint64_t, std::uint64_t> outbound;        // node -> session that it chose
+  std::map<std::uint64_t, std::string> versions;          // of those that said hello last: node -> program's version
   std::map<std::uint64_t, std::string> greeters;          // not members, as far as we know: node -> endpoint
   std::vector<peer_network::peer> reached;
 

@@ -127,6 +127,9 @@ void replicator_state::describe(const replication::driver_status& status) {
     member.set_role(one.role == replication::member_role::voter ? v1::MEMBER_ROLE_VOTER : v1::MEMBER_ROLE_STAND_BY);
     member.set_is_leader(one.id == status.leader);
     member.set_is_linked(one.id == own);
+    const auto told = versions.find(one.id.value);
+    if (one.id == own) member.set_version(context->version);
+    if (told != versions.end()) member.set_version(told->second);
     const auto peer = std::find_if(status.peers.begin(), status.peers.end(),
                                    [&](const replication::peer_status& known) { return known.who.id == one.id; });
     if (peer == status.peers.end()) continue;

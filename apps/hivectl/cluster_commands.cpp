@@ -84,13 +84,13 @@ std::string under_way(const v1::ClusterStatusResponse& status) {
 
 table member_table(const v1::ClusterStatusResponse& status) {
   const bool is_leader = status.role() == "leader";
-  table rows{{"ID", "ENDPOINT", "ROLE", "LEADS", "LINKED", "LAG"}, {}};
+  table rows{{"ID", "ENDPOINT", "ROLE", "LEADS", "LINKED", "LAG", "VERSION"}, {}};
   for (const auto& one : status.members()) {
     // Only a leader knows how far the others are.
     const bool is_lag_known = is_leader && one.node_id() != status.node_id();
     rows.rows.push_back({std::to_string(one.node_id()), one.endpoint(), name_of(one.role()),
                          one.is_leader() ? "leader" : "-", one.is_linked() ? "yes" : "no",
-                         is_lag_known ? std::to_string(one.lag()) : "-"});
+                         is_lag_known ? std::to_string(one.lag()) : "-", one.version().empty() ? "-" : one.version()});
   }
   return rows;
 }

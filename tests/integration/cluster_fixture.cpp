@@ -25,7 +25,7 @@ std::shared_ptr<client> connect_with(const config::client_config& settings) {
 cluster::cluster(std::size_t size, std::vector<std::string> settings, const preparation& prepare,
                  cluster_network network)
     : settings_(std::move(settings)), prepare_(prepare), network_(std::move(network)), founders_(size) {
-  for (std::size_t i = 0; i < size; ++i) members_.push_back({i + 1, 0, mode::founder, {}});
+  for (std::size_t i = 0; i < size; ++i) members_.emplace_back(i + 1, mode::founder);
   if (size == 0) return;
   for (std::size_t i = 0; prepare_ && i < size; ++i) prepare_(i, data_folder(i));
   for (int tries = 1; !start_founders(); ++tries) {
@@ -51,7 +51,7 @@ bool cluster::start_founders() {
 }
 
 std::size_t cluster::add(std::uint64_t node_id, mode how) {
-  members_.push_back({node_id, 0, how, {}});
+  members_.emplace_back(node_id, how);
   const std::size_t i = members_.size() - 1;
   if (prepare_) prepare_(i, data_folder(i));
   for (int tries = 1;; ++tries) {
@@ -92,7 +92,7 @@ std::filesystem::path cluster::data_folder(std::size_t i) const {
 std::vector<std::string> cluster::arguments_of(std::size_t i) const {
   const auto& one = members_.at(i);
   std::vector<std::string> arguments{
-      program("hived"), "--data-dir", data_folder(i).string(), "--listen", endpoint(i), "--metrics-listen", ""};
+      one.program, "--data-dir", data_folder(i).string(), "--listen", endpoint(i), "--metrics-listen", ""};
   const auto set = [&](const std::string& text) { arguments.insert(arguments.end(), {"--set", text}); };
   if (one.how != mode::standalone) {
     set("cluster.name=test");
@@ -106,6 +106,7 @@ std::vector<std::string> cluster::arguments_of(std::size_t i) const {
     set("cluster.peers=" + peers);
   }
   arguments.insert(arguments.end(), settings_.begin(), settings_.end());
+  arguments.insert(arguments.end(), one.settings.begin(), one.settings.end());
   arguments.insert(arguments.end(), network_.settings.begin(), network_.settings.end());
   if (network_.hosts.empty()) return arguments;
   arguments.insert(arguments.begin(), network_.prefixes.at(i).begin(), network_.prefixes.at(i).end());

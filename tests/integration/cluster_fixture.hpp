@@ -55,6 +55,11 @@ class cluster {
   void start(std::size_t i);
   /// As a member that waits to be added or founded by `cluster init`, from now on.
   void make_waiting(std::size_t i) { members_.at(i).how = mode::waiting; }
+  /// It is another program with further settings from its next start on.
+  void replace_program(std::size_t i, const std::string& path, std::vector<std::string> settings) {
+    members_.at(i).program = path;
+    members_.at(i).settings = std::move(settings);
+  }
   void kill(std::size_t i) { hived(i).kill(); }
   int stop(std::size_t i, std::chrono::milliseconds patience = std::chrono::seconds{10});
   void pause(std::size_t i) { hived(i).signal(SIGSTOP); }
@@ -89,10 +94,13 @@ class cluster {
  private:
   enum class mode { founder, waiting, standalone };
   struct member {
-    std::uint64_t node_id = 0;
+    member(std::uint64_t id, mode kind) : node_id(id), how(kind) {}
+    std::uint64_t node_id;
+    mode how;
     std::uint16_t port = 0;
-    mode how = mode::founder;
     std::optional<process> hived;
+    std::string program = test::program("hived");
+    std::vector<std::string> settings;
   };
   std::size_t add(std::uint64_t node_id, mode how);
   /// False if a node could not have its port.

@@ -67,6 +67,7 @@ TEST_CASE("cluster status shows the members in columns that line up") {
   second.set_role(v1::MEMBER_ROLE_STAND_BY);
   second.set_is_linked(false);
   second.set_lag(1'234);
+  second.set_version("1.2.3");
   const auto shown = run_cluster(node.endpoint(), {"status"});
   CHECK(shown.exit_code == 0);
   CHECK(shown.stdout_text ==
@@ -76,9 +77,9 @@ TEST_CASE("cluster status shows the members in columns that line up") {
         "term         7\n"
         "log          41 to 91, committed to 90, applied to 89\n"
         "\n"
-        "ID  ENDPOINT               ROLE      LEADS   LINKED  LAG\n"
-        "1   127.0.0.1:7117         voter     leader  yes     -\n"
-        "22  host.example.org:7117  stand_by  -       no      1234\n");
+        "ID  ENDPOINT               ROLE      LEADS   LINKED  LAG   VERSION\n"
+        "1   127.0.0.1:7117         voter     leader  yes     -     -\n"
+        "22  host.example.org:7117  stand_by  -       no      1234  1.2.3\n");
 }
 
 TEST_CASE("cluster status in JSON holds what the node says") {
