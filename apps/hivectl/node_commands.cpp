@@ -1,8 +1,8 @@
 #include <iostream>
 
-#include "apps/hivectl/health.hpp"
 #include "apps/hivectl/session.hpp"
 #include "apps/plan_files/plan_files.hpp"
+#include "core/health.hpp"
 
 namespace hive::hivectl {
 namespace {
@@ -58,12 +58,12 @@ int show_status(session& context) {
   return 0;
 }
 
-int show_health(session& context, health_question question) {
+int show_health(session& context, core::health_question question) {
   const auto connection = context.any_connection();
   if (!connection) return context.failed_status;
   const auto status = connection->cluster_status();
   if (!status) return fail(context, status.failure());
-  const auto problem = health_problem(question, *status);
+  const auto problem = core::health_problem(question, *status);
   if (problem) return fail({errc::unavailable, *problem, {}}, "hivectl cluster status tells more");
   if (!context.out.is_table()) {
     context.out.print(*status);
@@ -100,14 +100,14 @@ void add_node_commands(CLI::App& app, session& context, const std::string& versi
   auto* health = app.add_subcommand(
       "health", "For load balancers and probes: status 0 if the node at --endpoint (name one) is so, else 16 and why.");
   health->require_subcommand(1);
-  const auto ask = [&](const char* name, const char* help, health_question question) {
+  const auto ask = [&](const char* name, const char* help, core::health_question question) {
     health->add_subcommand(name, help)->callback([&context, question] {
       context.action = [&context, question] { return show_health(context, question); };
     });
   };
-  ask("live", "It answers.", health_question::live);
-  ask("ready", "It serves: it leads, knows who does, or stands alone.", health_question::ready);
-  ask("leader", "Changes are taken here.", health_question::leader);
+  ask("live", "It answers.", core::health_question::live);
+  ask("ready", "It serves: it leads, knows who does, or stands alone.", core::health_question::ready);
+  ask("leader", "Changes are taken here.", core::health_question::leader);
 
   auto* debug = app.add_subcommand("debug", "Look inside a node.");
   debug->require_subcommand(1);

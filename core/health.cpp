@@ -1,6 +1,18 @@
-#include "apps/hivectl/health.hpp"
+#include "core/health.hpp"
 
-namespace hive::hivectl {
+namespace hive::core {
+
+const char* to_string(health_question question) {
+  switch (question) {
+    case health_question::live:
+      return "live";
+    case health_question::ready:
+      return "ready";
+    case health_question::leader:
+      return "leader";
+  }
+  return "unknown";
+}
 
 std::optional<std::string> health_problem(health_question question, const v1::ClusterStatusResponse& status) {
   const std::string& role = status.role();
@@ -17,4 +29,4 @@ std::optional<std::string> health_problem(health_question question, const v1::Cl
   return std::nullopt;
 }
 
-}  // namespace hive::hivectl
+}  // namespace hive::core

@@ -1,9 +1,9 @@
 #include <catch2/catch.hpp>
 
-#include "apps/hivectl/health.hpp"
+#include "core/health.hpp"
 
 using namespace hive;
-using namespace hive::hivectl;
+using namespace hive::core;
 
 namespace {
 
@@ -22,8 +22,7 @@ bool is_yes(health_question question, const v1::ClusterStatusResponse& status) {
 }  // namespace
 
 TEST_CASE("a node that stands alone is live, ready and where changes go") {
-  for (const auto question : {health_question::live, health_question::ready, health_question::leader})
-    CHECK(is_yes(question, member("standalone", 0)));
+  for (const auto question : health_questions) CHECK(is_yes(question, member("standalone", 0)));
 }
 
 TEST_CASE("a follower is ready while it knows a leader, and never the leader") {
