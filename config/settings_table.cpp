@@ -118,8 +118,9 @@ std::vector<setting> node_section(node_config& config) {
        "Address for clients and workers; port 0 takes a free one, written to ports.json in the data folder.", 0, 0,
        check_listen, "HOST:PORT; beyond loopback only with the files of [tls]"},
       {"node", "metrics_listen", &node.metrics_listen,
-       "Address of the Prometheus endpoint: plain HTTP, readable by anyone who reaches it; empty: none.", 0, 0,
-       check_metrics_listen, "HOST:PORT or empty"},
+       "Address of the pages /metrics (Prometheus), /live, /ready and /leader (load balancers): plain HTTP, readable "
+       "by anyone who reaches it; empty: none.",
+       0, 0, check_metrics_listen, "HOST:PORT on loopback, or empty"},
       {"node", "scheduler_threads", &node.scheduler_threads, "Threads that run actors.", 2, 4},
   };
 }

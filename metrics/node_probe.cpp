@@ -1,7 +1,6 @@
 #include "metrics/node_probe.hpp"
 
 #include <prometheus/collectable.h>
-#include <prometheus/exposer.h>
 #include <prometheus/gauge.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
@@ -101,11 +100,19 @@ class scrape_gauges final : public prometheus::Collectable {
   void set(replication_figures figures) {
     const std::lock_guard<std::mutex> lock{mutex_};
     replication_ = std::move(figures);
+    replication_at_ = std::chrono::steady_clock::now();
+  }
+
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> replication_age() const {
+    const std::lock_guard<std::mutex> lock{mutex_};
+    if (!replication_) return std::nullopt;
+    return std::chrono::steady_clock::now() - replication_at_;
   }
 
  private:
   mutable std::mutex mutex_;
   std::optional<replication_figures> replication_;
+  std::chrono::steady_clock::time_point replication_at_;
   std::function<node_probe::snapshot()> collect_;
   type_table& types_;
   Counter& failures_;
@@ -143,8 +150,6 @@ struct node_probe::state {
                                                     .Help(names::gate_connections.help)
                                                     .Register(*registry);
   std::shared_ptr<scrape_gauges> gauges = std::make_shared<scrape_gauges>(types, scrape_failures);
-  std::mutex serving;
-  std::unique_ptr<prometheus::Exposer> exposer;  // last: it stops before what it serves goes
 
   void count(const v1::TaskEvent& event);
 };
@@ -155,7 +160,7 @@ node_probe::node_probe(std::string version) : state_(std::make_unique<state>()) 
       .Set(std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count());
 }
 
-node_probe::~node_probe() { stop_serving(); }
+node_probe::~node_probe() = default;
 
 void node_probe::state::count(const v1::TaskEvent& event) {
   const std::string_view name = event.name();
@@ -233,37 +238,15 @@ void node_probe::gate_connections(std::size_t joined, std::size_t pending) {
 
 void node_probe::replication(replication_figures figures) { state_->gauges->set(std::move(figures)); }
 
+std::optional<std::chrono::nanoseconds> node_probe::replication_age() const {
+  return state_->gauges->replication_age();
+}
+
 void node_probe::on_scrape(std::function<snapshot()> collect) { state_->gauges->ask(std::move(collect)); }
 
-result<std::uint16_t> node_probe::serve(const std::string& host, std::uint16_t port) {
-  const std::lock_guard<std::mutex> lock{state_->serving};
-  if (state_->exposer) return error{errc::failed_precondition, "metrics are served already", {}};
-  const bool is_ipv6 = host.find(':') != std::string::npos && host.front() != '[';
-  const std::string name = host == "localhost" ? "127.0.0.1" : is_ipv6 ? "[" + host + "]" : host;
-  const std::string address = (name.empty() ? "" : name + ":") + std::to_string(port);
-  try {
-    auto exposer = std::make_unique<prometheus::Exposer>(
-        std::vector<std::string>{"listening_ports", address, "num_threads", "2", "request_timeout_ms", "10000"});
-    const auto ports = exposer->GetListeningPorts();
-    if (ports.empty()) return error{errc::unavailable, "cannot serve metrics at " + address, {}};
-    // First what asks the node: it may also set gauges of the registry, such as the mailbox depths.
-    exposer->RegisterCollectable(state_->gauges);
-    exposer->RegisterCollectable(state_->registry);
-    state_->exposer = std::move(exposer);
-    return static_cast<std::uint16_t>(ports.front());
-  } catch (const std::exception&) {  // it knows no reason but "null context"
-    return error{errc::unavailable, "cannot serve metrics at " + address + ": the port is in use, or may not be taken",
-                 "node.metrics_listen"};
-  }
-}
-
-void node_probe::stop_serving() {
-  const std::lock_guard<std::mutex> lock{state_->serving};
-  state_->exposer.reset();
-}
-
 std::string node_probe::text() const {
-  auto gauges = state_->gauges->Collect();  // first, as in serve()
+  // First what asks the node: it may also set gauges of the registry, such as the mailbox depths.
+  auto gauges = state_->gauges->Collect();
   auto families = state_->registry->Collect();
   std::erase_if(families, [](const prometheus::MetricFamily& family) { return family.metric.empty(); });
   families.insert(families.end(), std::make_move_iterator(gauges.begin()), std::make_move_iterator(gauges.end()));

@@ -72,21 +72,19 @@ class node_probe {
 
   /// Of a member of a cluster, as it is now. A node that stands alone never calls it and has none of these metrics.
   void replication(replication_figures figures);
+  /// Time since the last call of replication(); none if there was none. A member reports several times a second.
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> replication_age() const;
 
   /// Gauges that are read when somebody scrapes.
   struct snapshot {
     v1::StatusResponse status;  // tasks by type and state, workers, slots, plans, event range
     storage_gauges storage;
   };
-  /// Called at each scrape, from the exporter's thread, before anything else is read: it may call verbs of the probe.
+  /// Called at each scrape, from the thread that calls text(), before anything else is read: it may call verbs of the
+  /// probe.
   void on_scrape(std::function<snapshot()> collect);
 
-  /// Serves /metrics at host:port (port 0: a free one); the port that was taken. unavailable if it
-  /// cannot bind. At most once.
-  result<std::uint16_t> serve(const std::string& host, std::uint16_t port);
-  void stop_serving();
-
-  /// The exposition text, for tests and debugging.
+  /// The page /metrics: all of it in Prometheus' text format. As slow as the node's snapshot.
   [[nodiscard]] std::string text() const;
 
  private:

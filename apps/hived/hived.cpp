@@ -19,11 +19,13 @@
 
 #include "actors/message_types.hpp"
 #include "actors/node.hpp"
+#include "actors/node_health.hpp"
 #include "actors/node_runtime.hpp"
 #include "actors/system_config.hpp"
 #include "apps/hived/listener.hpp"
 #include "apps/hived/membership.hpp"
 #include "apps/hived/notify.hpp"
+#include "apps/hived/pages.hpp"
 #include "config/config.hpp"
 #include "config/logging.hpp"
 #include "metrics/node_probe.hpp"
@@ -74,18 +76,6 @@ result<void> split_settings(const std::vector<std::string>& settings, std::vecto
     into.push_back({text.substr(0, equals), text.substr(equals + 1)});
   }
   return {};
-}
-
-result<config::endpoint> parse_loopback(const std::string& text, const std::string& field) {
-  auto address = config::parse_endpoint(text, field);
-  if (address && !config::is_loopback(address->host)) {
-    return error{
-        errc::invalid_argument,
-        "only loopback addresses (127.0.0.1, ::1, localhost) are allowed until connections are encrypted, not " +
-            address->host,
-        field};
-  }
-  return address;
 }
 
 std::int64_t wall_clock_ms() {
@@ -188,6 +178,11 @@ int wait_for_end(const sigset_t& signals, listener& clients) {
   }
 }
 
+/// The address with the port that was taken; "none" without one.
+std::string address_text(const std::string& setting, std::uint16_t port) {
+  return port == 0 ? "none" : setting.substr(0, setting.rfind(':')) + ":" + std::to_string(port);
+}
+
 /// Serves until a signal comes.
 result<void> serve(const config::node_config& settings, persistence::store& store, const sigset_t& signals) {
   metrics::node_probe probe(HIVE_VERSION);
@@ -200,41 +195,37 @@ result<void> serve(const config::node_config& settings, persistence::store& stor
   if (!runtime) return runtime.failure();
   member.connect(**runtime);
   collect_on_scrape(probe, context);
-  std::uint16_t metrics_port = 0;
-  std::string metrics_address = "none";
-  if (!settings.node.metrics_listen.empty()) {
-    const auto address = parse_loopback(settings.node.metrics_listen, "node.metrics_listen");
-    const auto bound = address ? probe.serve(address->host, address->port) : result<std::uint16_t>(address.failure());
-    if (!bound) {
-      (*runtime)->stop(stop_patience);
-      member.close();
-      return bound.failure();
-    }
-    metrics_port = *bound;
-    metrics_address = address->host + ":" + std::to_string(metrics_port);
+  const auto health = std::make_shared<node_health>(context);
+  health->watch(system, (*runtime)->front());
+  const auto pages = open_pages(settings, probe, health);
+  if (!pages) {
+    (*runtime)->stop(stop_patience);
+    member.close();
+    return pages.failure();
   }
+  const std::uint16_t metrics_port = *pages ? (*pages)->port() : std::uint16_t{0};
   auto clients = listener::open(system, **runtime, settings, context->limits, probe);
   auto done =
       clients ? write_ports(settings.node.data_dir, (*clients)->port(), metrics_port) : result<void>(clients.failure());
   if (done) {
     const auto listens = config::parse_endpoint(settings.node.listen, "node.listen");
     config::logger("node")->info("serving clients={}:{} tls={} metrics={} data_dir={} version={}", listens->host,
-                                 (*clients)->port(), (*clients)->is_tls() ? "on" : "off", metrics_address,
-                                 settings.node.data_dir, HIVE_VERSION);
+                                 (*clients)->port(), (*clients)->is_tls() ? "on" : "off",
+                                 address_text(settings.node.metrics_listen, metrics_port), settings.node.data_dir,
+                                 HIVE_VERSION);
+    health->enter(node_stage::serving);
     notify_service_manager("READY=1");
     const int signal = wait_for_end(signals, **clients);
+    health->enter(node_stage::stopping);
     let_signals_kill(signals);
     notify_service_manager("STOPPING=1");
     config::logger("node")->info("stopping signal={}", signal);
     member.hand_over(system, **runtime);
   }
   if (clients) (*clients)->close();
-  {
-    // The exporter's threads take up to 2 s to end.
-    const std::jthread exporter_end([&probe] { probe.stop_serving(); });
-    (*runtime)->stop(stop_patience);
-    member.close();
-  }
+  // The pages are served to the end: load balancers read there that the node is stopping.
+  (*runtime)->stop(stop_patience);
+  member.close();
   return done;
 }
 
@@ -254,9 +245,9 @@ result<options> parse_arguments(int argc, char** argv, std::optional<int>& exit_
   app.add_option("--listen", listen,
                  "address for clients and workers, beyond loopback only with TLS; port 0 takes a free one")
       ->type_name("HOST:PORT");
-  auto* metrics_option =
-      app.add_option("--metrics-listen", metrics_listen, "address of the Prometheus endpoint; \"\" turns it off")
-          ->type_name("HOST:PORT");
+  auto* metrics_option = app.add_option("--metrics-listen", metrics_listen,
+                                        "address of the pages /metrics, /live, /ready and /leader; \"\" turns them off")
+                             ->type_name("HOST:PORT");
   app.add_option("--set", settings, "any setting of hive.toml, e.g. workers.grace_ms=3000; may be repeated")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <set>
 #include <stdexcept>
+
+#include <nlohmann/json.hpp>
 
 #include "apps/hive-bench/free_ports.hpp"
 
@@ -85,14 +88,24 @@ std::string cluster::endpoints() const {
   return all;
 }
 
+std::uint16_t cluster::metrics_port(std::size_t i) const {
+  std::ifstream file{data_folder(i) / "ports.json"};
+  return nlohmann::json::parse(file).at("metrics").get<std::uint16_t>();
+}
+
 std::filesystem::path cluster::data_folder(std::size_t i) const {
   return folder_.path() / ("data-" + std::to_string(members_.at(i).node_id));
 }
 
 std::vector<std::string> cluster::arguments_of(std::size_t i) const {
   const auto& one = members_.at(i);
-  std::vector<std::string> arguments{
-      one.program, "--data-dir", data_folder(i).string(), "--listen", endpoint(i), "--metrics-listen", ""};
+  std::vector<std::string> arguments{one.program,
+                                     "--data-dir",
+                                     data_folder(i).string(),
+                                     "--listen",
+                                     endpoint(i),
+                                     "--metrics-listen",
+                                     network_.hosts.empty() ? "127.0.0.1:0" : ""};
   const auto set = [&](const std::string& text) { arguments.insert(arguments.end(), {"--set", text}); };
   if (one.how != mode::standalone) {
     set("cluster.name=test");

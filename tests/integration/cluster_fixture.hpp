@@ -48,6 +48,9 @@ class cluster {
   [[nodiscard]] std::string endpoint(std::size_t i) const;
   /// Of all, for clients: "a:1,b:2".
   [[nodiscard]] std::string endpoints() const;
+  /// Of the pages /metrics, /live, /ready and /leader; another one after each start. 0 if the nodes have hosts of their
+  /// own.
+  [[nodiscard]] std::uint16_t metrics_port(std::size_t i) const;
   [[nodiscard]] std::filesystem::path data_folder(std::size_t i) const;
   [[nodiscard]] process& hived(std::size_t i) { return *members_.at(i).hived; }
 

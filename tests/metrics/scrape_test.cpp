@@ -7,12 +7,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
 
+#include "metrics/page_server.hpp"
+#include "tests/http_connection.hpp"
 #include "tests/metrics/sample_probe.hpp"
 #include "tests/temporary_folder.hpp"
 
@@ -39,26 +40,6 @@ std::uint16_t free_port() {
   REQUIRE(::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size) == 0);
   ::close(descriptor);
   return ntohs(address.sin_port);
-}
-
-/// The whole answer to GET, headers and body; empty if nobody answers.
-std::string get(std::uint16_t port, const std::string& path) {
-  const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const auto address = loopback(port);
-  const timeval timeout{5, 0};
-  ::setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-  std::string answer;
-  if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
-    const std::string request = "GET " + path + " HTTP/1.0\r\nHost: localhost\r\n\r\n";
-    if (::send(descriptor, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size())) {
-      std::array<char, 4096> part{};
-      for (ssize_t count = 0; (count = ::recv(descriptor, part.data(), part.size(), 0)) > 0;) {
-        answer.append(part.data(), static_cast<std::size_t>(count));
-      }
-    }
-  }
-  ::close(descriptor);
-  return answer;
 }
 
 /// A `prometheus` server of its own that scrapes one target each second.
@@ -94,26 +75,6 @@ class prometheus_server {
 
 }  // namespace
 
-TEST_CASE("serve takes a free port, answers a scrape once per request and refuses a taken port") {
-  node_probe probe{"1.2.3"};
-  testing::fill_every_metric(probe);
-  const auto port = probe.serve("127.0.0.1", 0);
-  REQUIRE(port);
-  CHECK(*port != 0);
-  const auto answer = get(*port, "/metrics");
-  CHECK(answer.rfind("HTTP/1.1 200", 0) == 0);
-  CHECK(answer.find("hive_tasks{state=\"queued\",type=\"resize\"} 5") != std::string::npos);
-  CHECK(answer.find("hive_ledger_fsyncs_total 1") != std::string::npos);
-  CHECK_FALSE(probe.serve("127.0.0.1", 0));  // at most once
-
-  node_probe second{"1.2.3"};
-  const auto refused = second.serve("127.0.0.1", *port);
-  REQUIRE_FALSE(refused);
-  CHECK(refused.failure().code == errc::unavailable);
-  probe.stop_serving();
-  CHECK(get(*port, "/metrics").empty());
-}
-
 TEST_CASE("a real Prometheus server scrapes the endpoint and answers a query") {
   if (std::system("command -v prometheus >/dev/null 2>&1") != 0) {
     WARN("skipped: prometheus is not installed");
@@ -121,15 +82,16 @@ TEST_CASE("a real Prometheus server scrapes the endpoint and answers a query") {
   }
   node_probe probe{"1.2.3"};
   testing::fill_every_metric(probe);
-  const auto target = probe.serve("127.0.0.1", 0);
-  REQUIRE(target);
+  const auto server = std::move(*page_server::open("127.0.0.1", 0, {{"/metrics", false, [&] {
+                                                                       return page_answer{200, probe.text()};
+                                                                     }}}));
   const test::temporary_folder folder;
   const auto port = free_port();
-  const prometheus_server server{folder.path(), *target, port};
+  const prometheus_server prometheus{folder.path(), server->port(), port};
   const auto expect = [&](const std::string& query, const std::string& value) {
     std::string answer;
     for (const auto end = std::chrono::steady_clock::now() + deadline; std::chrono::steady_clock::now() < end;) {
-      answer = get(port, "/api/v1/query?query=" + query);
+      answer = test::http_get(port, "/api/v1/query?query=" + query).body;
       if (answer.find("\"" + value + "\"]") != std::string::npos) break;
       ::poll(nullptr, 0, 50);  // between two questions
     }
