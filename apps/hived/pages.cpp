@@ -16,7 +16,7 @@ metrics::page_answer health_answer(const node_health& health, core::health_quest
 
 result<std::unique_ptr<metrics::page_server>> open_pages(const config::node_config& settings,
                                                          const metrics::node_probe& probe,
-                                                         std::shared_ptr<const node_health> health) {
+                                                         const std::shared_ptr<const node_health>& health) {
   if (settings.node.metrics_listen.empty()) return std::unique_ptr<metrics::page_server>{};
   const auto address = config::parse_endpoint(settings.node.metrics_listen, "node.metrics_listen");
   if (!address) return address.failure();

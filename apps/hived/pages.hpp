@@ -14,6 +14,6 @@ namespace hive::apps {
 /// Null if the setting is empty. The probe outlives it.
 result<std::unique_ptr<metrics::page_server>> open_pages(const config::node_config& settings,
                                                          const metrics::node_probe& probe,
-                                                         std::shared_ptr<const node_health> health);
+                                                         const std::shared_ptr<const node_health>& health);
 
 }  // namespace hive::apps
