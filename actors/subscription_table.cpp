@@ -1,6 +1,7 @@
 #include "actors/subscription_table.hpp"
 
 #include <algorithm>
+#include <random>
 #include <string>
 
 #include "core/queries.hpp"
@@ -13,9 +14,16 @@ bool is_unfiltered(const v1::EventFilter& filter) {
          filter.worker_ids().empty() && filter.task_types().empty();
 }
 
+constexpr int first_id_shift = 24;  // room for subscriptions before the next node's numbers, if those were neighbours
+
 }  // namespace
 
-subscription_table::subscription_table(options limits, std::uint64_t head) : limits_(limits), head_(head) {}
+subscription_table::subscription_table(options limits, std::uint64_t head) : limits_(limits), head_(head) {
+  // A client that goes on at another node, or at this one after its restart, may still get what the one before had
+  // sent: it tells that by the id, and would lose the events in between if ids began with 1 everywhere.
+  std::random_device random;
+  next_id_ = (std::uint64_t{random()} << first_id_shift) + 1;
+}
 
 result<v1::SubscribeResponse> subscription_table::subscribe(const v1::SubscribeRequest& request, std::uint64_t newest,
                                                             time_point now) {

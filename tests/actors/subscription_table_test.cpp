@@ -201,3 +201,10 @@ TEST_CASE("bad subscriptions are refused with the field named") {
   CHECK(bus.table.subscribe({}, 0, bus.now).failure().code == errc::resource_exhausted);
   CHECK_FALSE(bus.table.unsubscribe(77));
 }
+
+TEST_CASE(
+    "subscriptions of two nodes have different ids, so that a client does not take the batches of one for another's") {
+  bus_fixture one;
+  bus_fixture other;
+  CHECK(one.subscribe(0) != other.subscribe(0));
+}
