@@ -32,8 +32,12 @@ constexpr milliseconds ping_timeout{3'000};
 constexpr milliseconds refused_pause{5'000};
 /// Of each of these steps while there are other nodes to try.
 constexpr milliseconds hasty_timeout{1'000};
-/// A node that knows of no leader is asked so often, and for so long: longer than an election takes.
-constexpr milliseconds news_interval{100};
+/// A node that knows of no leader is asked again after these intervals, each twice the one before, and for so long:
+/// longer than an election takes. Leadership that is handed over is news within milliseconds.
+constexpr milliseconds news_interval_min{5};
+constexpr milliseconds news_interval_max{100};
+/// A session that lasted so long was a good one: the intervals begin with the shortest again.
+constexpr milliseconds settled_after{1'000};
 constexpr milliseconds news_patience{2'000};
 
 v1::Leadership leadership_in(const v1::HelloResponse& hello) {
@@ -197,11 +201,14 @@ bool link::is_aimed_at(const v1::Leadership& told) const { return how_.aim != li
 void link::use(const link_session& greeted, const config::endpoint& at) {
   v1::Leadership told = leadership_in(greeted.hello);
   bool is_news = false;
+  milliseconds interval = news_interval_min;
   while (true) {
     if (how_.aim != link_aim::this_node) search_.learn(told);
     if (is_aimed_at(told)) {
+      const auto since = std::chrono::steady_clock::now();
       auto demoted = serve(greeted, at, told);
       if (!demoted) return;
+      if (std::chrono::steady_clock::now() - since >= settled_after) interval = news_interval_min;
       told = std::move(*demoted);
       is_news = false;
     }
@@ -210,7 +217,7 @@ void link::use(const link_session& greeted, const config::endpoint& at) {
       trouble_ = {describe_follower(greeted.endpoint, told.endpoint()), false};
     }
     if (search_.on_follower(at, told.endpoint(), is_news)) return;
-    auto news = await_news(greeted, told);
+    auto news = await_news(greeted, told, interval);
     if (!news) return;
     told = std::move(*news);
     is_news = true;
@@ -241,14 +248,16 @@ std::optional<v1::Leadership> link::serve(const link_session& greeted, const con
   return std::move(demoted);
 }
 
-std::optional<v1::Leadership> link::await_news(const link_session& greeted, const v1::Leadership& told) {
+std::optional<v1::Leadership> link::await_news(const link_session& greeted, const v1::Leadership& told,
+                                               milliseconds& interval) {
   const auto end = std::chrono::steady_clock::now() + news_patience;
   std::string named = told.endpoint();
   while (std::chrono::steady_clock::now() < end) {
     {
       std::unique_lock lock(mutex_);
-      if (changed_.wait_for(lock, news_interval, [this] { return stopping_ || lost_.has_value(); })) return {};
+      if (changed_.wait_for(lock, interval, [this] { return stopping_ || lost_.has_value(); })) return {};
     }
+    interval = std::min(2 * interval, news_interval_max);
     auto reply = ask(greeted.node, caf::make_message(v1::PingRequest{}), hasty_timeout);
     if (!reply || !reply->match_elements<v1::PingResponse>()) return {};
     const auto& pong = reply->get_as<v1::PingResponse>(0);

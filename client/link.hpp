@@ -102,7 +102,9 @@ class link {
   std::optional<v1::Leadership> serve(const link_session& greeted, const config::endpoint& at,
                                       const v1::Leadership& told);
   /// Pings a node that does not lead until it says something else; nothing if it is not worth waiting any longer.
-  std::optional<v1::Leadership> await_news(const link_session& greeted, const v1::Leadership& told);
+  /// `interval`: until the first ping; grows with each.
+  std::optional<v1::Leadership> await_news(const link_session& greeted, const v1::Leadership& told,
+                                           std::chrono::milliseconds& interval);
   void fail_connecting(const config::endpoint& to, const error& failure);
   /// A node that refuses our certificate, or wants one, only says so by ending the connection.
   [[nodiscard]] error explain(const error& failure) const;
