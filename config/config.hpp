@@ -45,6 +45,7 @@ struct node_config {
     std::string data_dir = "hive-data";
     std::string listen = "127.0.0.1:7117";          // clients and workers; beyond loopback only with tls
     std::string metrics_listen = "127.0.0.1:7118";  // "" turns it off
+    bool metrics_beyond_loopback = false;           // metrics_listen may be any address
     std::uint32_t scheduler_threads = 2;            // 2..4
   } node;
   /// All three files or none. With them node.listen speaks TLS only.

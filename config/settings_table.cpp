@@ -120,7 +120,10 @@ std::vector<setting> node_section(node_config& config) {
       {"node", "metrics_listen", &node.metrics_listen,
        "Address of the pages /metrics (Prometheus), /live, /ready and /leader (load balancers): plain HTTP, readable "
        "by anyone who reaches it; empty: none.",
-       0, 0, check_metrics_listen, "HOST:PORT on loopback, or empty"},
+       0, 0, check_metrics_listen, "HOST:PORT, on loopback unless metrics_beyond_loopback; or empty"},
+      {"node", "metrics_beyond_loopback", &node.metrics_beyond_loopback,
+       "Lets metrics_listen be any address of this machine, such as one of a private network: everybody who reaches it "
+       "can read the pages, unencrypted."},
       {"node", "scheduler_threads", &node.scheduler_threads, "Threads that run actors.", 2, 4},
   };
 }
@@ -274,6 +277,22 @@ result<void> check_tls_files(const std::vector<setting>& settings, const std::st
                missing + " is missing: TLS needs " + quoted_list(names) + ", and " + given + " is set (" +
                    entry_named(settings, given)->origin + ")",
                missing};
+}
+
+/// Pages that everybody can read must not leave the machine by mistake.
+result<void> check_metrics_reach(const std::vector<setting>& settings) {
+  const setting* const listen = entry_named(settings, "node.metrics_listen");
+  if (listen == nullptr || **std::get_if<bool*>(&entry_named(settings, "node.metrics_beyond_loopback")->field))
+    return {};
+  const std::string& text = **std::get_if<std::string*>(&listen->field);
+  const result<endpoint> address = parse_endpoint(text, "node.metrics_listen");
+  if (!address || is_loopback(address->host)) return {};
+  return error{
+      errc::invalid_argument,
+      "node.metrics_listen = \"" + text + "\" (" + listen->origin +
+          ") is not a loopback address, and its pages are plain HTTP. If everybody who reaches it may read them, "
+          "set node.metrics_beyond_loopback = true",
+      "node.metrics_listen"};
 }
 
 /// A plain link must not leave the machine.
@@ -450,6 +469,7 @@ result<void> check_together(const std::vector<setting>& settings) {
     if (auto done = check_tls_files(settings, prefix); !done) return done;
   }
   if (auto done = check_cluster(settings); !done) return done;
+  if (auto done = check_metrics_reach(settings); !done) return done;
   return check_reach(settings);
 }
 

@@ -20,12 +20,6 @@ result<std::unique_ptr<metrics::page_server>> open_pages(const config::node_conf
   if (settings.node.metrics_listen.empty()) return std::unique_ptr<metrics::page_server>{};
   const auto address = config::parse_endpoint(settings.node.metrics_listen, "node.metrics_listen");
   if (!address) return address.failure();
-  if (!config::is_loopback(address->host))
-    return error{
-        errc::invalid_argument,
-        "only loopback addresses (127.0.0.1, ::1, localhost) are allowed, because the pages are not encrypted, not " +
-            address->host,
-        "node.metrics_listen"};
   std::vector<metrics::page> pages;
   pages.push_back({"/metrics", false, [&probe] { return metrics::page_answer{200, probe.text()}; }});
   for (const auto question : core::health_questions) {

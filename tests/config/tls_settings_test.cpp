@@ -33,6 +33,19 @@ TEST_CASE("beyond loopback a node needs TLS, and the refusal says how to turn it
   CHECK(load_node_config("", {{"node.listen", "[::1]:7117"}}));
 }
 
+TEST_CASE("pages that are not encrypted leave the machine only when that is asked for") {
+  for (const std::string where : {"0.0.0.0:7118", "[::]:7118", "10.0.0.1:1"}) {
+    const auto refused = load_node_config("", {{"node.metrics_listen", where}});
+    INFO(where);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.failure().field == "node.metrics_listen");
+    CHECK(refused.failure().message.find("node.metrics_beyond_loopback = true") != std::string::npos);
+    CHECK(load_node_config("", {{"node.metrics_listen", where}, {"node.metrics_beyond_loopback", "true"}}));
+  }
+  CHECK(load_node_config("", {{"node.metrics_listen", ""}}));
+  CHECK(load_node_config("", {{"node.metrics_listen", "[::1]:7118"}}));
+}
+
 TEST_CASE("two of the three files of TLS are refused, with the missing one named") {
   for (std::size_t missing = 0; missing < tls_files.size(); ++missing) {
     auto some = tls_files;
