@@ -97,6 +97,10 @@ void driver::advance_catch_up() {
 
 bool driver::is_change_safe(const configuration& wanted) const {
   if (!options_.quirks.guards_changes || newest_voter_ == options_.self || !wanted.is_voter(newest_voter_)) return true;
+  // One that is away may be so for ever, and must not keep the others from adding the one that takes its place. To take
+  // another voter away would leave a majority that needs it.
+  const bool is_adding = change_->what.kind == change_kind::add_stand_by || change_->what.kind == change_kind::promote;
+  if (is_adding && !links_.is_open(newest_voter_)) return true;
   raft_index match = 0;
   return raft_match_index(raft_.get(), newest_voter_.value, &match) == 0 && match >= newest_voter_index_;
 }

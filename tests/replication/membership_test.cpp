@@ -48,6 +48,33 @@ TEST_CASE("a dead node is replaced while clients write") {
   CHECK(cluster.violation().empty());
 }
 
+TEST_CASE("a dead node is replaced also if it was the newest voter and led") {
+  auto knobs = four_nodes();
+  knobs.nodes = 5;
+  simulated_cluster cluster{7, knobs};
+  REQUIRE(has_leader(cluster));
+  const auto add_voter = [&](std::uint64_t id) {
+    CHECK(change(cluster, {change_kind::add_stand_by, node_id{id}, "n" + std::to_string(id)}).empty());
+    CHECK(change(cluster, {change_kind::promote, node_id{id}, {}}).empty());
+  };
+  const std::uint32_t first = cluster.leader() == 1 ? 2 : 1;
+  cluster.crash_for_good(first);
+  add_voter(4);
+  CHECK(change(cluster, {change_kind::remove, node_id{first}, {}}).empty());
+  REQUIRE(has_leader(cluster));
+  // Nobody who leads after it has heard from it.
+  const ticket handed_over = cluster.transfer(cluster.leader(), 4);
+  REQUIRE(cluster.run_for(20'000, [&] { return cluster.outcomes().contains(handed_over) && cluster.leader() == 4; }));
+  cluster.crash_for_good(4);
+  REQUIRE(cluster.run_for(10'000, [&] { return cluster.leader() != 0 && cluster.leader() != 4; }));
+  add_voter(5);
+  CHECK(change(cluster, {change_kind::remove, node_id{4}, {}}).empty());
+  REQUIRE(has_leader(cluster));
+  CHECK(cluster.status(5).members.voter_count() == 3);
+  cluster.check_end();
+  CHECK(cluster.violation().empty());
+}
+
 TEST_CASE("a single node grows to three and shrinks by force") {
   simulated_cluster cluster{2, four_nodes(1)};
   REQUIRE(has_leader(cluster));
