@@ -18,6 +18,9 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds look_again_after{200};
 constexpr milliseconds catch_up_look_after{500};
+/// For the status of the first node that answers, and of one that another node named.
+constexpr milliseconds status_patience{5'000};
+constexpr milliseconds named_patience{1'500};
 /// What a node says of its cluster is a little old.
 constexpr std::chrono::seconds status_age_max{5};
 /// Close enough for the leader to bring it to the end of the log and promote it in one go.
@@ -146,7 +149,8 @@ result<found_leader> find_leader(session& context, steady_clock::time_point dead
   bool has_asked_all = false;
   error last{errc::unavailable, "there is no leader", {}};
   for (;;) {
-    const auto connection = context.connect_to(node);
+    // Who was named as the leader may be dead by now: the others soon know better.
+    const auto connection = context.connect_to(node, node.empty() ? status_patience : named_patience);
     const auto status =
         connection ? (*connection)->cluster_status() : result<v1::ClusterStatusResponse>(connection.failure());
     if (!status) {

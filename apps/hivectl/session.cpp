@@ -105,9 +105,11 @@ milliseconds session::call_timeout() {
   return milliseconds{call_timeout_ms_};
 }
 
-result<std::shared_ptr<client>> session::connect_to(const std::string& node) {
+result<std::shared_ptr<client>> session::connect_to(const std::string& node, milliseconds patience) {
   auto settings = load_settings({{"client.prefer", "any"}});
   if (!settings) return settings.failure();
+  settings->total_timeout_ms = std::min<std::int64_t>(settings->total_timeout_ms, patience.count());
+  settings->request_timeout_ms = std::min(settings->request_timeout_ms, settings->total_timeout_ms);
   if (!node.empty() && node != settings->endpoint) {
     settings->endpoint = node;
     settings->tls_server_name.clear();  // it was for the other one

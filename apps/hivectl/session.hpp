@@ -36,7 +36,8 @@ struct session {
   std::shared_ptr<client> any_connection();
   /// A new connection to exactly this node of the cluster ("": the one that the session was pointed to), whoever leads.
   /// The failure is not printed.
-  result<std::shared_ptr<client>> connect_to(const std::string& node);
+  /// `patience`: for each of its calls that names no time of its own, beside the settings.
+  result<std::shared_ptr<client>> connect_to(const std::string& node, milliseconds patience = milliseconds::max());
   /// Of one call; --timeout, else as the settings say.
   [[nodiscard]] milliseconds call_timeout();
   int failed_status = 0;
