@@ -257,15 +257,17 @@ std::string cluster::logs() {
   constexpr std::size_t tail_bytes = 3'000;
   const char* kept = std::getenv("HIVE_TEST_LOGS");
   std::string all;
-  for (auto& one : members_) {
-    if (!one.hived) continue;
-    const std::string name = "hived-" + std::to_string(one.node_id) + ".log";
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
+    if (entry.path().extension() != ".log") continue;
     if (kept != nullptr) {
-      std::filesystem::copy_file(folder_.path() / name, std::filesystem::path{kept} / name,
+      const auto folder = std::filesystem::path{kept} / folder_.path().filename();
+      std::filesystem::create_directories(folder);
+      std::filesystem::copy_file(entry.path(), folder / entry.path().filename(),
                                  std::filesystem::copy_options::overwrite_existing);
     }
-    const auto text = one.hived->output();
-    all += "---- node " + std::to_string(one.node_id) + "\n" +
+    std::ifstream file(entry.path());
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    all += "---- " + entry.path().stem().string() + "\n" +
            (text.size() > tail_bytes ? text.substr(text.size() - tail_bytes) : text);
   }
   return all;
