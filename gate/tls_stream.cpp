@@ -13,6 +13,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "gate/socket_bio.hpp"
+
 namespace hive::gate {
 namespace {
 
@@ -71,11 +73,13 @@ result<tls_stream> tls_stream::make(const std::shared_ptr<const tls_context>& co
                                     const std::string& server_name) {
   ERR_clear_error();
   ssl_st* const handle = SSL_new(context->handle());
-  if (handle == nullptr || SSL_set_fd(handle, socket) != 1) {
+  BIO* const bio = handle == nullptr ? nullptr : make_socket_bio(socket);
+  if (bio == nullptr) {
     SSL_free(handle);
     ::close(socket);
     return error{errc::resource_exhausted, "no memory for a TLS connection", {}};
   }
+  SSL_set_bio(handle, bio, bio);  // takes it over
   tls_stream made(context, handle, socket);
   if (context->end() == tls_end::server) {
     SSL_set_accept_state(handle);

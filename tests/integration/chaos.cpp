@@ -178,6 +178,14 @@ void chaos::strike(const fault& what) {
   if (what.is_settled) cluster_->wait_caught_up(nodes_, recovery);
 }
 
+std::vector<std::string> chaos::finish() {
+  auto wrong = load_->finish();
+  for (auto& one : workers_) {
+    if (!one.is_running()) wrong.push_back("a worker has ended, which nothing should make it do");
+  }
+  return wrong;
+}
+
 void chaos::cut_one_way(const fault& what, std::size_t victim) {
   std::vector<std::size_t> others;
   for (const std::size_t i : nodes_) {

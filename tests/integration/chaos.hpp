@@ -55,8 +55,8 @@ class chaos {
   [[nodiscard]] std::vector<fault_kind> kinds() const;
   /// Does it, undoes it, and waits until the cluster goes on. Throws with the nodes' logs if it does not.
   void strike(const fault& what);
-  /// See cluster_load.
-  std::vector<std::string> finish() { return load_->finish(); }
+  /// See cluster_load. The workers must have lived through all of it.
+  std::vector<std::string> finish();
   [[nodiscard]] std::string logs() { return cluster_->logs(); }
   [[nodiscard]] std::size_t tasks() { return load_->acknowledged(); }
   [[nodiscard]] std::size_t plans() const { return load_->plans_ended(); }
