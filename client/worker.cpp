@@ -100,7 +100,9 @@ result<void> worker::run() {
   while (!session_->wait(signal_slice)) {
     if (signals) signals_received += signals->take();
     if (signals_received > 0) session_->drain();
-    if (session_->status() == worker_status::draining && !give_up)
+    // Also without a connection, when a drain does not get far.
+    const bool is_leaving = signals_received > 0 || session_->status() == worker_status::draining;
+    if (is_leaving && !give_up)
       give_up = std::chrono::steady_clock::now() + options_.drain_timeout;
     const bool is_late = give_up && std::chrono::steady_clock::now() >= *give_up;
     if (signals_received > 1 || is_late) session_->stop();

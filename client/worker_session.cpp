@@ -342,7 +342,11 @@ void worker_session::stop() {
       return std::none_of(held_.begin(), held_.end(),
                           [](const auto& one) { return one.second->is_started && !one.second->is_ended; });
     });
-    if (!link_session_) held_.clear();
+    if (!link_session_) {
+      held_.clear();
+      reports_.clear();
+      report_bytes_ = 0;
+    }
   }
   send_reports();
   check_done();

@@ -1,7 +1,10 @@
 #include <catch2/catch.hpp>
 
 #include <condition_variable>
+#include <csignal>
 #include <future>
+#include <optional>
+#include <thread>
 
 #include "client/worker.hpp"
 #include "tests/client/fake_node.hpp"
@@ -43,6 +46,12 @@ const v1::TaskReport* find_report(const node_script& script, std::uint64_t task,
 
 bool wait_report(fake_node& node, std::uint64_t task, v1::TaskReport::BodyCase body) {
   return node.script().wait_for([&] { return find_report(node.script(), task, body) != nullptr; });
+}
+
+bool wait_status(const worker& one, worker_status wanted) {
+  const auto end = std::chrono::steady_clock::now() + 10s;
+  while (one.status() != wanted && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(5ms);
+  return one.status() == wanted;
 }
 
 /// A handler that runs until it is told to go on or is canceled.
@@ -255,6 +264,25 @@ TEST_CASE("drain finishes what runs, reports it and deregisters") {
   std::lock_guard lock(node.script().mutex);
   CHECK(node.script().is_deregistered);
   CHECK(find_report(node.script(), 1, v1::TaskReport::kCompleted) != nullptr);
+}
+
+TEST_CASE("a signal ends a worker within its drain timeout also when its node is gone") {
+  std::optional<fake_node> node(std::in_place);
+  auto options = options_for(*node);
+  options.drain_timeout = 100ms;
+  worker one(options);
+  gate pause;
+  one.on("echo", [&](task_context& task) { return pause.pass(task); });
+  auto ended = std::async(std::launch::async, [&] { return one.run(); });
+  REQUIRE(wait_status(one, worker_status::active));
+  node->assign(assignment_of(1, 1));
+  pause.entered.get_future().wait();
+  node.reset();
+  REQUIRE(wait_status(one, worker_status::connecting));
+  std::raise(SIGTERM);
+  REQUIRE(ended.wait_for(10s) == std::future_status::ready);
+  CHECK(ended.get());
+  CHECK(pause.left.get_future().get());
 }
 
 TEST_CASE("options that cannot work are refused") {
