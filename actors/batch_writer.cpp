@@ -17,6 +17,18 @@ constexpr std::uint32_t offer_slots_max = 32;
 /// What an assignment costs besides payload and inputs.
 constexpr std::uint64_t assignment_overhead_bytes = 256;
 
+/// While a batch is written.
+class write_mark {
+ public:
+  write_mark(service_context& context, steady::time_point now) : context_(context) { context_.writing_since = now; }
+  ~write_mark() { context_.writing_since = steady::time_point{}; }
+  write_mark(const write_mark&) = delete;
+  write_mark& operator=(const write_mark&) = delete;
+
+ private:
+  service_context& context_;
+};
+
 std::uint64_t size_of(const core::assignment& value) {
   std::uint64_t bytes = assignment_overhead_bytes + value.message.spec().payload().size();
   for (const auto& input : value.message.inputs()) bytes += input.result().payload().size();
@@ -102,6 +114,7 @@ result<void> batch_writer::attempt(std::span<pending_write> batch, core::effects
     if (auto loaded = load(); !loaded) return loaded;
   }
   const auto started = steady::now();
+  const write_mark mark(*context_, started);
   auto applied = started;
   std::size_t commands = 0;
   std::int64_t due = -1;

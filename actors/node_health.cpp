@@ -53,6 +53,7 @@ std::optional<std::string> health_problem(core::health_question question, const 
   if (auto problem = core::health_problem(question, signs.status)) return problem;
   if (signs.report_age && *signs.report_age > report_age_max)
     return "replication has not reported for " + seconds_text(*signs.report_age);
+  if (signs.write_age > write_age_max) return "a batch has been on its way to disk for " + seconds_text(signs.write_age);
   return std::nullopt;
 }
 
@@ -75,6 +76,9 @@ std::optional<std::string> node_health::problem(core::health_question question) 
       signs.report_age = std::chrono::duration_cast<std::chrono::milliseconds>(*age);
   } else {
     signs.status.set_role("standalone");
+    const auto since = context_->writing_since.load();
+    if (since != clock::time_point{})
+      signs.write_age = std::chrono::duration_cast<std::chrono::milliseconds>(now_() - since);
   }
   return health_problem(question, signs);
 }

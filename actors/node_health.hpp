@@ -25,6 +25,8 @@ struct health_signs {
   std::chrono::milliseconds silence{0};
   /// Since the replicator reported the last time. None for a node that stands alone.
   std::optional<std::chrono::milliseconds> report_age;
+  /// For how long a node that stands alone has been writing one batch; 0: it writes none.
+  std::chrono::milliseconds write_age{0};
   v1::ClusterStatusResponse status;  // role "standalone" for a node that stands alone
 };
 
@@ -32,6 +34,8 @@ struct health_signs {
 inline constexpr std::chrono::milliseconds silence_max{10'000};
 /// A replicator that has not reported for so long waits for its disk, and others may lead by now.
 inline constexpr std::chrono::milliseconds report_age_max{5'000};
+/// A batch that takes so long waits for a disk that may never answer.
+inline constexpr std::chrono::milliseconds write_age_max{5'000};
 
 /// Why the answer is no; nothing: it is yes. Pure. `live` depends on nothing but this process: not on the ledger, the
 /// disk or other nodes, because a restart would not heal those.

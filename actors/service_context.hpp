@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -38,6 +39,8 @@ struct service_context {
   mailbox_table mailboxes;
   /// Set when the node stops: facades refuse, fronts accept exit messages.
   std::atomic<bool> is_stopping{false};
+  /// Since when the ledger of a node that stands alone has been at the batch that it writes; the epoch: at none.
+  std::atomic<std::chrono::steady_clock::time_point> writing_since{};
   /// Kept by event_bus, for status.
   std::atomic<std::uint64_t> subscribers{0};
 };

@@ -58,6 +58,19 @@ bool is_created(const pending_write& entry) {
 
 }  // namespace
 
+TEST_CASE_METHOD(writer_fixture, "since when a batch is written can be seen while it is, and only then") {
+  const auto none = std::chrono::steady_clock::time_point{};
+  std::chrono::steady_clock::time_point seen;
+  store.on_put([&](core::table, std::string_view) { seen = context->writing_since; });
+  const auto begin = std::chrono::steady_clock::now();
+  REQUIRE(is_created(write({"one"})[0]));
+  CHECK(seen >= begin);
+  CHECK(context->writing_since.load() == none);
+  throw_at("poison", errc::internal, 100);
+  REQUIRE(write({"poison"})[0].failure);
+  CHECK(context->writing_since.load() == none);
+}
+
 TEST_CASE_METHOD(writer_fixture, "a request that breaks its batch fails alone, its neighbours are written one by one") {
   throw_at("poison", errc::internal, 100);
   const int before = store.commits();

@@ -107,6 +107,18 @@ TEST_CASE("a member whose replicator hangs leads no more, whatever it reported l
   CHECK(health_problem(health_question::ready, signs) == "replication stands still: the disk is full");
 }
 
+TEST_CASE_METHOD(health_fixture, "a node that stands alone is not ready while its disk takes no batch") {
+  pass(60s);
+  context->writing_since = now - write_age_max;
+  for (const auto question : core::health_questions) CHECK_FALSE(health.problem(question));
+  context->writing_since = now - write_age_max - 1s;
+  CHECK(health.problem(health_question::ready) == "a batch has been on its way to disk for 6 s");
+  CHECK(health.problem(health_question::leader) == "a batch has been on its way to disk for 6 s");
+  CHECK_FALSE(health.problem(health_question::live));
+  context->writing_since = std::chrono::steady_clock::time_point{};
+  CHECK_FALSE(health.problem(health_question::ready));
+}
+
 TEST_CASE_METHOD(health_fixture, "a node whose actor answers is live, and is asked once a second") {
   pass(60s);
   CHECK(pings >= 55);
