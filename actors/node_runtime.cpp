@@ -7,6 +7,7 @@
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 
+#include "actors/basp_mending.hpp"
 #include "actors/cluster_manager.hpp"
 #include "actors/copy_keeper.hpp"
 #include "actors/dispatcher.hpp"
@@ -54,6 +55,7 @@ result<std::unique_ptr<node_runtime>> node_runtime::start(caf::actor_system& sys
   if (auto started = is_member ? runtime->start_member(is_threaded) : runtime->start_ledger(is_threaded); !started)
     return started.failure();
   runtime->spawn_all();
+  if (is_threaded && system.has_middleman()) runtime->actors_.push_back(start_forgetting_processes(system));
   return runtime;
 }
 

@@ -16,6 +16,7 @@
 #include <caf/make_message.hpp>
 #include <caf/node_id.hpp>
 
+#include "actors/basp_mending.hpp"
 #include "client/connect_socket.hpp"
 
 namespace hive {
@@ -331,6 +332,7 @@ result<caf::strong_actor_ptr> link::hand_over(int socket, std::uint16_t port, mi
     socket_ = ::fcntl(socket, F_DUPFD_CLOEXEC, 0);
   }
   auto scribe = runtime_->system().middleman().backend().new_scribe(socket);
+  expect_handshake(runtime_->system(), runtime_->basp(), scribe->hdl());
   auto reply = ask(caf::actor_cast<caf::strong_actor_ptr>(runtime_->basp()),
                    caf::make_message(caf::connect_atom::value, std::move(scribe), port), timeout);
   if (!reply) return reply.failure();

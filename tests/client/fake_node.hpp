@@ -80,6 +80,7 @@ class fake_node {
 
   node_script& script() { return *script_; }
   tcp_relay& relay() { return *relay_; }
+  caf::actor_system& system() { return system_; }
   [[nodiscard]] config::client_config client_settings() const;
   /// HOST:PORT of the relay.
   [[nodiscard]] std::string endpoint() const;
