@@ -79,9 +79,19 @@ result<std::shared_ptr<link>> link::open(const config::client_config& settings) 
   std::lock_guard lock(mutex);
   auto& known = open_links[key];
   if (auto shared = known.lock()) return shared;
-  auto made = std::make_shared<link>(runtime::instance(), std::move(how));
+  auto made = make(runtime::instance(), std::move(how));
   known = made;
   return made;
+}
+
+std::shared_ptr<link> link::make(std::shared_ptr<runtime> shared, options how) {
+  const auto end = [](link* one) {
+    std::shared_ptr<link> owned(one);
+    if (!service_thread::is_here()) return;
+    auto& errands = one->runtime_->errands();
+    errands.after(milliseconds{0}, [owned = std::move(owned)] {});
+  };
+  return {new link(std::move(shared), std::move(how)), end};
 }
 
 link::link(std::shared_ptr<runtime> shared, options how)
@@ -99,8 +109,10 @@ link::~link() {
     stopping_ = true;
   }
   changed_.notify_all();
-  port_.fail_all({errc::unavailable, "the client was closed", {}});
+  const error closed{errc::unavailable, "the client was closed", {}};
+  port_.fail_all(closed);
   thread_.join();
+  port_.close(closed);
 }
 
 void link::observe(std::weak_ptr<link_observer> observer) {
@@ -147,7 +159,7 @@ void link::notify(const std::function<void(link_observer&)>& tell) {
   }
   for (const auto& one : alive) tell(*one);
   // An observer owns its link: the last reference must not be dropped on the link's own thread.
-  runtime_->timers().after(milliseconds{0}, [alive = std::move(alive)] {});
+  runtime_->errands().after(milliseconds{0}, [alive = std::move(alive)] {});
 }
 
 void link::on_down(const caf::actor_addr& source) {

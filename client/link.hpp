@@ -60,6 +60,9 @@ class link {
   /// Of the settings: endpoint, prefer and tls_*. What shares all of them shares a link.
   static result<std::shared_ptr<link>> open(const config::client_config& settings);
 
+  /// The last reference may be dropped on any thread: the end waits for what the link is about to do (seconds), but not
+  /// on a thread that others wait for.
+  static std::shared_ptr<link> make(std::shared_ptr<runtime> shared, options how);
   link(std::shared_ptr<runtime> shared, options how);
   /// To this node, whatever its role.
   link(std::shared_ptr<runtime> shared, config::endpoint address, std::optional<gate::tunnel::options> security)
@@ -122,7 +125,6 @@ class link {
   const std::string endpoints_;
   endpoint_search search_;                // used by the link's thread only
   std::unique_ptr<gate::tunnel> tunnel_;  // used by the link's thread only
-  port port_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   link_session_ptr session_;
@@ -134,6 +136,7 @@ class link {
   std::uint64_t generation_ = 0;
   int socket_ = -1;  // a duplicate: BASP owns the other one
   bool stopping_ = false;
+  port port_;  // its callbacks use the others
   std::thread thread_;
 };
 

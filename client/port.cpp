@@ -1,5 +1,7 @@
 #include "client/port.hpp"
 
+#include <condition_variable>
+#include <exception>
 #include <vector>
 
 #include <caf/actor_cast.hpp>
@@ -9,7 +11,10 @@
 #include <caf/spawn_options.hpp>
 #include <caf/system_messages.hpp>
 
+#include <spdlog/logger.h>
+
 #include "actors/message_types.hpp"
+#include "config/logging.hpp"
 
 namespace hive {
 
@@ -17,6 +22,10 @@ struct port::state {
   struct pending {
     reply_callback done;
     timer_queue::timer_id timer = 0;
+  };
+  struct leaving {
+    state& of;
+    ~leaving() { of.leave(); }
   };
 
   state(std::shared_ptr<runtime> shared, push_callback push, down_callback down)
@@ -34,11 +43,26 @@ struct port::state {
     return std::move(taken.done);
   }
 
+  /// False: closed, no callback may run.
+  bool enter() {
+    const std::lock_guard lock(mutex);
+    if (!is_closed) ++running;
+    return !is_closed;
+  }
+  void leave() {
+    const std::lock_guard lock(mutex);
+    if (--running == 0) is_idle.notify_all();
+  }
+
   void answer(request_number number, result<caf::message> reply) {
+    if (!enter()) return;
+    const leaving at_end{*this};
     if (auto done = take(number)) done(std::move(reply));
   }
 
   void receive(caf::mailbox_element& element) {
+    if (!enter()) return;
+    const leaving at_end{*this};
     caf::message content = element.move_content_to_message();
     if (element.mid.is_response()) {
       const request_number number = element.mid.request_id().integer_value();
@@ -59,6 +83,9 @@ struct port::state {
   push_callback on_push;
   down_callback on_down;
   std::mutex mutex;
+  std::condition_variable is_idle;
+  std::size_t running = 0;  // callbacks
+  bool is_closed = false;
   std::map<request_number, pending> requests;
   request_number next_number = 1;
 };
@@ -69,7 +96,15 @@ port::port(std::shared_ptr<runtime> shared, push_callback on_push, down_callback
   // Weak: the companion may be delivering on another thread while the port is destroyed.
   caf::actor_cast<caf::actor_companion*>(companion_)
       ->on_enqueue([weak = std::weak_ptr<state>(state_)](caf::mailbox_element_ptr element) {
-        if (auto self = weak.lock()) self->receive(*element);
+        const auto self = weak.lock();
+        if (!self) return;
+        const service_thread mark;
+        // What escapes here would end CAF's network actor, and with it every connection of the process.
+        try {
+          self->receive(*element);
+        } catch (const std::exception& failure) {
+          config::logger("client")->error("a message could not be handled: {}", failure.what());
+        }
       });
 }
 
@@ -111,15 +146,26 @@ void port::monitor(const caf::strong_actor_ptr& peer) {
   caf::actor_cast<caf::actor_companion*>(companion_)->monitor(caf::actor_cast<caf::actor>(peer));
 }
 
-void port::fail(request_number number, const error& failure) { state_->answer(number, failure); }
+void port::fail(request_number number, const error& failure) {
+  const auto held = state_;  // the callback may end this port
+  held->answer(number, failure);
+}
+
+void port::close(const error& failure) {
+  fail_all(failure);
+  std::unique_lock lock(state_->mutex);
+  state_->is_closed = true;
+  state_->is_idle.wait(lock, [this] { return state_->running == 0; });
+}
 
 void port::fail_all(const error& failure) {
+  const auto held = state_;  // a callback may end this port
   std::vector<request_number> numbers;
   {
-    std::lock_guard lock(state_->mutex);
-    for (const auto& [number, request] : state_->requests) numbers.push_back(number);
+    std::lock_guard lock(held->mutex);
+    for (const auto& [number, request] : held->requests) numbers.push_back(number);
   }
-  for (request_number number : numbers) state_->answer(number, failure);
+  for (request_number number : numbers) held->answer(number, failure);
 }
 
 }  // namespace hive

@@ -41,6 +41,9 @@ class port {
   void fail(request_number number, const error& failure);
   /// Fails all requests, oldest first.
   void fail_all(const error& failure);
+  /// For owners whose callbacks hold plain pointers: fails all requests, and from then on no callback runs nor is
+  /// running. Blocks while one is; not to be called by one.
+  void close(const error& failure);
 
  private:
   struct state;

@@ -24,8 +24,14 @@ runtime::runtime() : config_(2), system_(config_), incarnation_(random_number())
 }
 
 runtime::~runtime() {
+  errands_.reset();
   timers_.reset();
   basp_ = nullptr;
+}
+
+timer_queue& runtime::errands() {
+  std::call_once(errands_once_, [this] { errands_ = std::make_unique<timer_queue>(timer_queue::patience::much); });
+  return *errands_;
 }
 
 std::uint64_t random_number() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 
 #include <caf/actor.hpp>
 #include <caf/actor_system.hpp>
@@ -21,6 +22,9 @@ class runtime {
 
   caf::actor_system& system() { return system_; }
   timer_queue& timers() { return *timers_; }
+  /// A thread for what may block: code of the user that has no thread of its own, the end of a link. Begins with the
+  /// first use.
+  timer_queue& errands();
   /// The actor that speaks BASP.
   [[nodiscard]] const caf::actor& basp() const { return basp_; }
   /// Random, one a process.
@@ -31,6 +35,8 @@ class runtime {
   caf::actor_system system_;
   caf::actor basp_;
   std::unique_ptr<timer_queue> timers_;
+  std::once_flag errands_once_;
+  std::unique_ptr<timer_queue> errands_;
   std::uint64_t incarnation_;
 };
 

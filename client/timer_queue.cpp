@@ -1,8 +1,12 @@
 #include "client/timer_queue.hpp"
 
+#include <optional>
+
 namespace hive {
 
-timer_queue::timer_queue() : thread_([this] { run(); }) {}
+thread_local int service_thread::depth_ = 0;
+
+timer_queue::timer_queue(patience with_callbacks) : thread_([this, with_callbacks] { run(with_callbacks); }) {}
 
 timer_queue::~timer_queue() {
   {
@@ -39,7 +43,9 @@ void timer_queue::cancel(timer_id id) {
   times_.erase(found);
 }
 
-void timer_queue::run() {
+void timer_queue::run(patience with_callbacks) {
+  std::optional<service_thread> mark;
+  if (with_callbacks == patience::none) mark.emplace();
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     if (due_.empty()) {

@@ -13,12 +13,30 @@ namespace hive {
 
 using steady_time = std::chrono::steady_clock::time_point;
 
-/// One thread that runs callbacks when they are due. Callbacks must not block. Thread-safe.
+/// Marks this thread, while it lives, as one that everything in the process waits for: it must not block.
+class service_thread {
+ public:
+  service_thread() { ++depth_; }
+  ~service_thread() { --depth_; }
+  service_thread(const service_thread&) = delete;
+  service_thread& operator=(const service_thread&) = delete;
+  static bool is_here() { return depth_ > 0; }
+
+ private:
+  static thread_local int depth_;
+};
+
+/// One thread that runs callbacks when they are due, one after the other. Thread-safe.
 class timer_queue {
  public:
   using timer_id = std::uint64_t;
 
-  timer_queue();
+  enum class patience : std::uint8_t {
+    none,  // callbacks must not block: a service_thread
+    much   // they may
+  };
+
+  explicit timer_queue(patience with_callbacks = patience::none);
   ~timer_queue();
   timer_queue(const timer_queue&) = delete;
   timer_queue& operator=(const timer_queue&) = delete;
@@ -31,7 +49,7 @@ class timer_queue {
   void cancel(timer_id id);
 
  private:
-  void run();
+  void run(patience with_callbacks);
 
   std::mutex mutex_;
   std::condition_variable changed_;
