@@ -80,6 +80,7 @@ channel::~channel() {
   if (lanes_) lanes_->close();
   port_.fail_all(closed);
   for (auto& [number, parked] : parked_) parked.one->done(closed);
+  for (auto& one : next_) one->done(closed);
   for (auto& one : queue_) one->done(closed);
 }
 
@@ -263,7 +264,22 @@ void channel::finish(const call_ptr& one, result<caf::message> outcome) {
   }
   one->done(std::move(outcome));
   one->done = nullptr;
-  if (next) attempt(next);
+  if (next) start_next(std::move(next));
+}
+
+void channel::start_next(call_ptr next) {
+  std::unique_lock lock(mutex_);
+  next_.push_back(std::move(next));
+  if (is_starting_) return;
+  is_starting_ = true;
+  while (!next_.empty()) {
+    const auto one = std::move(next_.front());
+    next_.pop_front();
+    lock.unlock();
+    attempt(one);
+    lock.lock();
+  }
+  is_starting_ = false;
 }
 
 }  // namespace hive

@@ -110,6 +110,8 @@ class channel : public link_observer, public std::enable_shared_from_this<channe
   /// `generation` of the session that the call was sent in.
   void on_failure(const call_ptr& one, std::uint64_t generation, const error& failure);
   void finish(const call_ptr& one, result<caf::message> outcome);
+  /// Starts calls of the queue one after the other: each may end at once, and have the next one start.
+  void start_next(call_ptr next);
   [[nodiscard]] error expired(const call& one) const;
 
   std::shared_ptr<hive::link> link_;
@@ -119,6 +121,8 @@ class channel : public link_observer, public std::enable_shared_from_this<channe
   port port_;
   std::mutex mutex_;
   std::deque<call_ptr> queue_;  // beyond the window
+  std::deque<call_ptr> next_;   // taken from it, to be started by whoever is at it
+  bool is_starting_ = false;
   std::uint32_t in_flight_ = 0;
   struct parked_call {
     call_ptr one;

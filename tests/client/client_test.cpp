@@ -36,6 +36,20 @@ TEST_CASE("calls in flight at the same time share messages") {
   CHECK(node.script().create_batches.size() <= 6);
 }
 
+TEST_CASE("thousands of calls that wait for a node that is away end together") {
+  config::client_config settings;
+  settings.endpoint = "127.0.0.1:1";
+  settings.total_timeout_ms = 300;
+  settings.inflight_max = 1;
+  auto hive = connect(settings);
+  REQUIRE(hive);
+  std::vector<std::future<result<v1::GetPlanStatusResponse>>> calls;
+  for (int i = 0; i < 10'000; ++i) calls.push_back((*hive)->async().get_execution_plan_status(plan_id{1}));
+  std::size_t unavailable = 0;
+  for (auto& call : calls) unavailable += call.get().failure().code == errc::unavailable ? 1U : 0U;
+  CHECK(unavailable == calls.size());
+}
+
 TEST_CASE("a create whose answer is lost is repeated and creates once") {
   fake_node node;
   auto settings = node.client_settings();
