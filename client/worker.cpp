@@ -102,8 +102,7 @@ result<void> worker::run() {
     if (signals_received > 0) session_->drain();
     // Also without a connection, when a drain does not get far.
     const bool is_leaving = signals_received > 0 || session_->status() == worker_status::draining;
-    if (is_leaving && !give_up)
-      give_up = std::chrono::steady_clock::now() + options_.drain_timeout;
+    if (is_leaving && !give_up) give_up = std::chrono::steady_clock::now() + options_.drain_timeout;
     const bool is_late = give_up && std::chrono::steady_clock::now() >= *give_up;
     if (signals_received > 1 || is_late) session_->stop();
   }

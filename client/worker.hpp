@@ -91,12 +91,14 @@ class task_context {
 
   /// 0..1. The newest one that has not been sent yet wins.
   void progress(double fraction, std::string message = {});
-  /// Appends output of the task. Large pieces are split; blocks while much waits to be sent (4 MiB a worker).
+  /// Appends output of the task. Large pieces are split; blocks while much waits to be sent (4 MiB a worker), and is
+  /// lost instead once the task is to stop.
   void log(v1::TaskLogChunk::Stream stream, std::string_view bytes);
 
   /// True once somebody canceled the task, its run time is over, or this worker no longer holds it.
   [[nodiscard]] bool is_canceled() const;
-  /// The same for std::stop_callback and std::condition_variable_any.
+  /// The same for std::stop_callback and std::condition_variable_any. Stop callbacks of all tasks of the process run on
+  /// one thread, one after the other: they may call this context, but should not take long.
   [[nodiscard]] std::stop_token cancel_token() const;
   [[nodiscard]] std::optional<std::chrono::system_clock::time_point> deadline() const;
 

@@ -336,7 +336,7 @@ void worker_session::stop() {
     if (status_ == worker_status::stopped || status_ == worker_status::idle) return;
     is_drain_requested_ = true;
     give_back_waiting(lock, "the worker is stopping");
-    for (const auto& [key, task] : held_) task->stop.request_stop();
+    for (const auto& [key, task] : held_) ask_to_stop(task);
     // The handlers are let finish; then whatever could not be reported is given up with the session.
     settled_.wait(lock, [this] {
       return std::none_of(held_.begin(), held_.end(),
@@ -388,7 +388,7 @@ void worker_session::finish() {
     is_stopping_ = true;
     is_deregistering_ = true;
     link_session_ = nullptr;
-    for (const auto& [key, task] : held_) task->stop.request_stop();
+    for (const auto& [key, task] : held_) ask_to_stop(task);
   }
   work_.notify_all();
   changed_.notify_all();

@@ -97,6 +97,7 @@ class worker_session : public link_observer, public std::enable_shared_from_this
   void on_assign(const v1::AssignTasks& message);
   void accept(lock_type& lock, const v1::TaskAssignment& assignment);
   void cancel(const v1::TaskAttempt& task);
+  void ask_to_stop(const running_task_ptr& task);
   void drop(lock_type& lock, const running_task_ptr& task);
   void give_back_waiting(lock_type& lock, const char* why);
   void run_tasks();
@@ -153,6 +154,7 @@ class worker_session : public link_observer, public std::enable_shared_from_this
   std::uint32_t runs_measured_ = 0;            // up to as many as the mean needs
   std::uint32_t prefetch_ = 0;                 // as the node was last told
   bool is_line_watched_ = false;
+  bool is_short_of_threads_ = false;
   std::vector<std::thread> threads_;
   std::unique_ptr<port> port_;
 };

@@ -1,12 +1,15 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <system_error>
 #include <utility>
 
+#include <spdlog/logger.h>
 #include <caf/make_message.hpp>
 
 #include "client/channel.hpp"
 #include "client/worker_session.hpp"
+#include "config/logging.hpp"
 
 namespace hive {
 namespace {
@@ -25,6 +28,8 @@ constexpr milliseconds line_time{20};
 constexpr milliseconds line_patience{200};
 /// Tasks in the moving mean of run times.
 constexpr std::uint32_t runs_in_mean = 16;
+/// After the system refused a thread.
+constexpr std::chrono::seconds thread_pause{1};
 constexpr milliseconds report_timeout{10'000};
 constexpr milliseconds report_pause{50};
 constexpr std::size_t report_message_bytes_max = 900UL * 1024;
@@ -121,9 +126,23 @@ void worker_session::wake_thread(lock_type&) {
   if (idle_threads_ > 0) {
     is_waking_ = true;
     work_.notify_one();
-  } else if (threads_.size() < options_.slots) {
-    is_waking_ = true;
-    threads_.emplace_back([this] { run_tasks(); });
+  } else if (threads_.size() < options_.slots && !is_short_of_threads_) {
+    try {
+      threads_.emplace_back([this] { run_tasks(); });
+      is_waking_ = true;
+    } catch (const std::system_error& failure) {
+      // The threads that there are go on meanwhile.
+      config::logger("worker")->error("{} has {} threads and gets no more: {}; trying again in {} s", options_.name,
+                                      threads_.size(), failure.what(), thread_pause.count());
+      is_short_of_threads_ = true;
+      link_->shared().timers().after(thread_pause, [weak = weak_from_this()] {
+        const auto self = weak.lock();
+        if (!self) return;
+        lock_type relock(self->mutex_);
+        self->is_short_of_threads_ = false;
+        self->wake_thread(relock);
+      });
+    }
   }
 }
 
@@ -142,8 +161,20 @@ void worker_session::cancel(const v1::TaskAttempt& which) {
       queue_report(lock, std::move(body), task, true);
     }
   }
-  task->stop.request_stop();
+  ask_to_stop(task);
   if (is_waiting) send_reports();
+}
+
+/// Stop callbacks are the handler's code: under no lock, and on no thread that others wait for.
+void worker_session::ask_to_stop(const running_task_ptr& task) {
+  link_->shared().errands().after(milliseconds{0}, [weak = weak_from_this(), task] {
+    task->stop.request_stop();
+    const auto self = weak.lock();
+    if (!self) return;
+    // A handler may wait for room to log.
+    { const lock_type lock(self->mutex_); }
+    self->settled_.notify_all();
+  });
 }
 
 void worker_session::drop(lock_type&, const running_task_ptr& task) {
@@ -157,8 +188,7 @@ void worker_session::drop(lock_type&, const running_task_ptr& task) {
     return true;
   });
   held_.erase({task->assignment.task_id(), task->assignment.attempt()});
-  // Stop callbacks are the handler's code: not under the lock.
-  link_->shared().timers().after(milliseconds{0}, [task] { task->stop.request_stop(); });
+  ask_to_stop(task);
   settled_.notify_all();
 }
 
@@ -204,8 +234,9 @@ void worker_session::run_one(const running_task_ptr& task) {
     using std::chrono::system_clock;
     const auto due = system_clock::time_point(milliseconds(task->assignment.run_deadline_unix_ms()));
     const auto left = std::chrono::duration_cast<milliseconds>(due - system_clock::now());
-    const auto timer =
-        link_->shared().timers().after(std::max(left, milliseconds{0}), [task] { task->stop.request_stop(); });
+    const auto timer = link_->shared().timers().after(std::max(left, milliseconds{0}), [weak = weak_from_this(), task] {
+      if (const auto self = weak.lock()) self->ask_to_stop(task);
+    });
     std::lock_guard lock(mutex_);
     task->deadline_timer = timer;
   }
@@ -322,8 +353,10 @@ void worker_session::report_log(const running_task_ptr& task, v1::TaskLogChunk::
     const auto piece = bytes.substr(0, log_chunk_bytes_max);
     bytes.remove_prefix(piece.size());
     lock_type lock(mutex_);
-    settled_.wait(lock, [&] { return report_bytes_ < report_bytes_max || task->is_dropped || is_stopping_; });
-    if (task->is_dropped || task->is_ended || is_stopping_) return;
+    const auto has_room = [&] { return report_bytes_ < report_bytes_max; };
+    // One that is to stop does not wait: with the node gone there may never be room.
+    settled_.wait(lock, [&] { return has_room() || task->is_dropped || task->stop.stop_requested() || is_stopping_; });
+    if (task->is_dropped || task->is_ended || is_stopping_ || !has_room()) return;
     auto body = make_report(*task);
     body.mutable_log()->set_stream(stream);
     body.mutable_log()->set_data(piece.data(), piece.size());

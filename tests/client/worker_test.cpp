@@ -285,6 +285,53 @@ TEST_CASE("a signal ends a worker within its drain timeout also when its node is
   CHECK(pause.left.get_future().get());
 }
 
+TEST_CASE("a handler may log and report progress from its stop callback") {
+  fake_node node;
+  worker one(options_for(node));
+  gate pause;
+  one.on("echo", [&](task_context& task) {
+    const std::stop_callback last_words(task.cancel_token(), [&] {
+      task.log(v1::TaskLogChunk::STREAM_STDOUT, "told to stop\n");
+      task.progress(0.5, "halfway");
+    });
+    return pause.pass(task);
+  });
+  REQUIRE(one.start());
+  REQUIRE(one.wait_active(10s));
+  node.assign(assignment_of(1, 1));
+  pause.entered.get_future().wait();
+  auto stopped = std::async(std::launch::async, [&] { one.stop(); });
+  REQUIRE(stopped.wait_for(10s) == std::future_status::ready);
+  CHECK(pause.left.get_future().get());
+  const std::lock_guard lock(node.script().mutex);
+  CHECK(find_report(node.script(), 1, v1::TaskReport::kLog) != nullptr);
+}
+
+TEST_CASE("a task that waits for room to log can be stopped when its node is gone") {
+  std::optional<fake_node> node(std::in_place);
+  auto options = options_for(*node);
+  worker one(options);
+  std::promise<void> entered;
+  std::promise<void> go_on;
+  one.on("echo", [&](task_context& task) {
+    entered.set_value();
+    go_on.get_future().wait();
+    const std::string piece(1U << 20U, 'x');
+    for (int i = 0; i < 10; ++i) task.log(v1::TaskLogChunk::STREAM_STDOUT, piece);
+    return task_canceled{};
+  });
+  REQUIRE(one.start());
+  REQUIRE(one.wait_active(10s));
+  node->assign(assignment_of(1, 1));
+  entered.get_future().wait();
+  node.reset();
+  REQUIRE(wait_status(one, worker_status::connecting));
+  go_on.set_value();
+  std::this_thread::sleep_for(50ms);  // it fills the room and waits; if it has not yet, it does not have to
+  auto stopped = std::async(std::launch::async, [&] { one.stop(); });
+  REQUIRE(stopped.wait_for(10s) == std::future_status::ready);
+}
+
 TEST_CASE("options that cannot work are refused") {
   worker_options options;
   options.name = "w";
