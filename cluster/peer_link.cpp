@@ -45,7 +45,9 @@ peer_link::peer_link(std::shared_ptr<runtime> shared, peer_network::peer to, v1:
 void peer_link::on_link_up(const link_session_ptr& session) {
   {
     const std::lock_guard lock(mutex_);
-    if (is_closed_ || link_session_ == session) return;
+    // Whoever asks the link itself may be overtaken by it.
+    if (is_closed_ || session->generation <= newest_) return;
+    newest_ = session->generation;
     tell_down();
     link_session_ = session;
     backoff_ = backoff_min;

@@ -60,6 +60,7 @@ class peer_link final : public link_observer, public std::enable_shared_from_thi
   std::mutex mutex_;
   caf::strong_actor_ptr listener_;
   link_session_ptr link_session_;   // null: no connection
+  std::uint64_t newest_ = 0;        // generation of the newest one seen
   caf::strong_actor_ptr receiver_;  // null: the peer has not named a session
   std::uint64_t session_ = 0;
   std::chrono::milliseconds backoff_;

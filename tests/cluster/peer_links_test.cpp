@@ -4,12 +4,14 @@
 #include <condition_variable>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 #include <catch2/catch.hpp>
 
+#include "cluster/peer_link.hpp"
 #include "config/logging.hpp"
 #include "tests/cluster/fake_peer.hpp"
 #include "tests/gate/gate_fixture.hpp"
@@ -203,6 +205,30 @@ TEST_CASE("peers that are no longer wanted are closed, and those that moved are 
   links.send(2, numbered(1));
   auto& script = moved.script();
   CHECK(script.wait_for([&] { return script.messages.size() == 1; }));
+}
+
+TEST_CASE("a session that is older than the newest one is not taken up") {
+  fake_peer peer;
+  told_events told;
+  const auto shared = runtime::instance();
+  hive::link connection(shared, {"127.0.0.1", static_cast<std::uint16_t>(std::stoul(peer.endpoint().substr(10)))}, {});
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!connection.current() && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  const auto session = connection.current();
+  REQUIRE(session);
+  auto newer = std::make_shared<link_session>(*session);
+  newer->generation += 1;
+  const auto direction = std::make_shared<cluster::peer_link>(shared, cluster::peer_links::peer{2, peer.endpoint()},
+                                                              own_options().hello, told.handle());
+  direction->on_link_up(newer);
+  REQUIRE(told.wait_for(1) == events{{2, 101}});
+  direction->on_link_up(session);  // somebody had asked the link before it came up anew
+  direction->send(numbered(1));
+  auto& script = peer.script();
+  CHECK(script.wait_for([&] { return script.messages.size() == 1; }));
+  CHECK(script.hellos.size() == 1);
+  direction->close();
 }
 
 TEST_CASE("a peer that is not there does not hold up the others, nor the end") {
