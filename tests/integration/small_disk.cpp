@@ -23,8 +23,16 @@ void small_disk::resize(const std::string& size) const {
 }
 
 void small_disk::fill(std::uintmax_t bytes) const {
-  const auto now = std::filesystem::space(folder_);
-  resize(std::to_string(now.capacity - now.free + bytes));
+  // A size that is too small for what has been written meanwhile is refused.
+  constexpr int tries_max = 20;
+  for (int tries = 1;; ++tries) {
+    const auto now = std::filesystem::space(folder_);
+    try {
+      return resize(std::to_string(now.capacity - now.free + bytes));
+    } catch (const std::runtime_error&) {
+      if (tries == tries_max) throw;
+    }
+  }
 }
 
 bool can_mount() {
