@@ -53,7 +53,8 @@ std::optional<std::string> health_problem(core::health_question question, const 
   if (auto problem = core::health_problem(question, signs.status)) return problem;
   if (signs.report_age && *signs.report_age > report_age_max)
     return "replication has not reported for " + seconds_text(*signs.report_age);
-  if (signs.write_age > write_age_max) return "a batch has been on its way to disk for " + seconds_text(signs.write_age);
+  if (signs.write_age > write_age_max)
+    return "a batch has been on its way to disk for " + seconds_text(signs.write_age);
   return std::nullopt;
 }
 

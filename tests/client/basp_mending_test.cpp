@@ -1,7 +1,10 @@
 #include "actors/basp_mending.hpp"
 
 #include <catch2/catch.hpp>
+#include <condition_variable>
 #include <future>
+#include <mutex>
+#include <optional>
 #include <thread>
 
 #include <netinet/in.h>
@@ -41,20 +44,38 @@ struct silent_listener {
   silent_listener& operator=(const silent_listener&) = delete;
 };
 
-template <class Condition>
-bool eventually(Condition condition) {
-  const auto end = std::chrono::steady_clock::now() + 20s;
-  while (!condition() && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(10ms);
-  return condition();
-}
+/// Remembers what the link says.
+class link_news : public link_observer {
+ public:
+  void on_link_up(const link_session_ptr&) override { came(true); }
+  void on_link_down(const error&) override { came(false); }
+  /// False if it did not come within 20 s.
+  bool wait(bool is_up) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, 20s, [&] { return last_ == is_up; });
+  }
+
+ private:
+  void came(bool is_up) {
+    const std::lock_guard lock(mutex_);
+    last_ = is_up;
+    changed_.notify_all();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<bool> last_;
+};
 
 }  // namespace
 
 TEST_CASE("BASP waits for the handshake of a slow node, and not only until its next tick") {
   const silent_listener node;
   const auto begin = std::chrono::steady_clock::now();
-  const hive::link one(runtime::instance(), config::endpoint{"127.0.0.1", node.port}, {});
-  REQUIRE(eventually([&] { return one.last_trouble().why.code != errc::none; }));
+  const auto news = std::make_shared<link_news>();
+  hive::link one(runtime::instance(), config::endpoint{"127.0.0.1", node.port}, {});
+  one.observe(news);
+  REQUIRE(news->wait(false));
   CHECK(std::chrono::steady_clock::now() - begin > 1500ms);
 }
 
@@ -72,9 +93,14 @@ TEST_CASE("of processes that are gone BASP keeps nothing") {
     return count.get_future().get();
   };
   {
-    const hive::link one(runtime::instance(), *config::parse_endpoint(node.endpoint(), "endpoint"), {});
-    REQUIRE(eventually([&] { return one.current() != nullptr; }));
+    const auto news = std::make_shared<link_news>();
+    hive::link one(runtime::instance(), *config::parse_endpoint(node.endpoint(), "endpoint"), {});
+    one.observe(news);
+    REQUIRE((one.current() != nullptr || news->wait(true)));
     CHECK(kept() == 1);
   }
-  CHECK(eventually([&] { return kept() == 0; }));
+  // It notices soon that the connection is gone.
+  const auto end = std::chrono::steady_clock::now() + 20s;
+  while (kept() > 0 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  CHECK(kept() == 0);
 }

@@ -69,26 +69,26 @@ TEST_CASE("to close a port fails what it has asked, once") {
 TEST_CASE("a callback may end its own port") {
   const echo peer;
   auto one = std::make_unique<port>(runtime::instance(), [](const caf::message&) {});
-  std::promise<void> ended;
+  const auto ended = std::make_shared<std::promise<void>>();
   one->request(peer.pointer(), caf::make_message(std::uint64_t{1}), std::chrono::steady_clock::now() + 20s,
-               [&](const result<caf::message>&) {
+               [&one, ended](const result<caf::message>&) {
                  one.reset();
-                 ended.set_value();
+                 ended->set_value();
                });
-  CHECK(ended.get_future().wait_for(20s) == std::future_status::ready);
+  CHECK(ended->get_future().wait_for(20s) == std::future_status::ready);
 }
 
 TEST_CASE("what a callback throws ends nothing but the callback") {
   const echo peer;
   port one(runtime::instance(), [](const caf::message&) {});
-  const auto ask = [&](std::function<void()> then) {
-    std::promise<void> called;
+  const auto ask = [&](const std::function<void()>& then) {
+    const auto called = std::make_shared<std::promise<void>>();
     one.request(peer.pointer(), caf::make_message(std::uint64_t{1}), std::chrono::steady_clock::now() + 20s,
-                [&](const result<caf::message>&) {
-                  called.set_value();
+                [called, then](const result<caf::message>&) {
+                  called->set_value();
                   then();
                 });
-    return called.get_future().wait_for(20s) == std::future_status::ready;
+    return called->get_future().wait_for(20s) == std::future_status::ready;
   };
   CHECK(ask([] { throw std::runtime_error("thrown by the test"); }));
   CHECK(ask([] {}));

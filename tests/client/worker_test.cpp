@@ -4,7 +4,6 @@
 #include <csignal>
 #include <future>
 #include <optional>
-#include <thread>
 
 #include "client/worker.hpp"
 #include "tests/client/fake_node.hpp"
@@ -48,9 +47,9 @@ bool wait_report(fake_node& node, std::uint64_t task, v1::TaskReport::BodyCase b
   return node.script().wait_for([&] { return find_report(node.script(), task, body) != nullptr; });
 }
 
-bool wait_status(const worker& one, worker_status wanted) {
+bool wait_status(worker& one, worker_status wanted) {
   const auto end = std::chrono::steady_clock::now() + 10s;
-  while (one.status() != wanted && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(5ms);
+  while (one.status() != wanted && std::chrono::steady_clock::now() < end) one.wait(5ms);
   return one.status() == wanted;
 }
 
@@ -327,7 +326,8 @@ TEST_CASE("a task that waits for room to log can be stopped when its node is gon
   node.reset();
   REQUIRE(wait_status(one, worker_status::connecting));
   go_on.set_value();
-  std::this_thread::sleep_for(50ms);  // it fills the room and waits; if it has not yet, it does not have to
+  // By then it has filled the room and waits, or it does not have to.
+  CHECK_FALSE(one.wait(50ms));
   auto stopped = std::async(std::launch::async, [&] { one.stop(); });
   REQUIRE(stopped.wait_for(10s) == std::future_status::ready);
 }

@@ -1,10 +1,11 @@
 #include "cluster/peer_links.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <spdlog/sinks/base_sink.h>
@@ -39,6 +40,23 @@ v1::PeerMessage numbered(std::uint64_t number) {
   message.set_sequence(number);
   return message;
 }
+
+/// The first session of a link; null if there is none within 20 s.
+class first_session final : public link_observer {
+ public:
+  void on_link_up(const link_session_ptr& session) override {
+    if (!is_set_.exchange(true)) told_.set_value(session);
+  }
+  void on_link_down(const error&) override {}
+  link_session_ptr wait() {
+    auto answer = told_.get_future();
+    return answer.wait_for(std::chrono::seconds(20)) == std::future_status::ready ? answer.get() : nullptr;
+  }
+
+ private:
+  std::atomic<bool> is_set_{false};
+  std::promise<link_session_ptr> told_;
+};
 
 /// The lines that the component "cluster" writes while this lives.
 class caught_log {
@@ -212,10 +230,9 @@ TEST_CASE("a session that is older than the newest one is not taken up") {
   told_events told;
   const auto shared = runtime::instance();
   hive::link connection(shared, {"127.0.0.1", static_cast<std::uint16_t>(std::stoul(peer.endpoint().substr(10)))}, {});
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (!connection.current() && std::chrono::steady_clock::now() < deadline)
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  const auto session = connection.current();
+  const auto first = std::make_shared<first_session>();
+  connection.observe(first);
+  const auto session = connection.current() ? connection.current() : first->wait();
   REQUIRE(session);
   auto newer = std::make_shared<link_session>(*session);
   newer->generation += 1;

@@ -30,8 +30,8 @@ struct connected_streams {
   connected_streams() {
     std::array<int, 2> ends{-1, -1};
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) == 0);
-    auto one = tls_stream::make(context_of(authority.issue("carol", role::client), tls_end::client), ends[0],
-                                "127.0.0.1");
+    auto one =
+        tls_stream::make(context_of(authority.issue("carol", role::client), tls_end::client), ends[0], "127.0.0.1");
     auto other = tls_stream::make(context_of(authority.issue("n1", role::node), tls_end::server), ends[1]);
     REQUIRE((one && other));
     client.emplace(std::move(*one));
