@@ -91,7 +91,8 @@ time_ms driver::next_deadline_ms() const {
   if (!is_open_) return std::numeric_limits<time_ms>::max();
   time_ms next = raft_timeout(raft_.get());
   if (install_) next = std::min<time_ms>(next, install_->asked_ms + options_.chunk_retry_ms);
-  if (reads_.is_round_open() || !queries_.empty()) next = std::min<time_ms>(next, now_ + options_.heartbeat_ms);
+  if (reads_.is_round_open()) next = std::min<time_ms>(next, now_ + options_.heartbeat_ms);
+  if (!queries_.empty()) next = std::min<time_ms>(next, queries_.begin()->second.deadline_ms);
   if (change_ || transfer_) next = std::min<time_ms>(next, now_ + options_.heartbeat_ms);
   return next;
 }

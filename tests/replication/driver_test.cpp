@@ -200,10 +200,24 @@ TEST_CASE("a read on a follower asks the leader, waits for its own state, and is
   REQUIRE(done.completions.size() == 1);
   CHECK(done.completions[0].index == 4);
   node.cycle([](driver& one) { REQUIRE(one.read(ticket{3})); });
-  node.now += 2 * node.options.election_ms;
-  const effects late = node.cycle([](driver& one) { one.tick(); });
+  const effects late = node.pass(2ULL * node.options.election_ms);
   REQUIRE(late.completions.size() == 1);
   CHECK(late.completions[0].failure->code == errc::unavailable);
+}
+
+TEST_CASE("a read whose question was lost is given up although the leader goes on sending") {
+  lone_node node{2};
+  node.hear(1, append_entries{2, 2, 1, 2, {}});
+  node.cycle([](driver& one) { REQUIRE(one.read(ticket{3})); });
+  std::vector<completion> done;
+  const time_ms until = node.now + 2 * node.options.election_ms;
+  while (node.now < until) {
+    node.hear(1, append_entries{2, 2, 1, 2, {}});
+    const effects out = node.pass(std::min<time_ms>(node.options.heartbeat_ms, until - node.now));
+    done.insert(done.end(), out.completions.begin(), out.completions.end());
+  }
+  REQUIRE(done.size() == 1);
+  CHECK(done[0].failure->code == errc::unavailable);
 }
 
 TEST_CASE("an answer to a read from before a restart is not taken for one to a new read") {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <functional>
+#include <iterator>
 #include <map>
 
 #include "tests/replication/chaos.hpp"
@@ -52,6 +54,27 @@ class lone_node {
     return out;
   }
 
+  /// A cycle as its owner runs it, at the time it is: with a tick if it is due.
+  effects due_cycle() {
+    return cycle([this](driver& one) {
+      if (now >= one.next_deadline_ms()) one.tick();
+    });
+  }
+  /// The time passes, with a cycle at each deadline and one at the end. All that they sent and completed.
+  effects pass(time_ms span) {
+    const time_ms until = now + span;
+    effects all;
+    while (now < until) {
+      now = std::min(until, std::max(now + 1, engine->next_deadline_ms()));
+      effects out = due_cycle();
+      std::move(out.messages.begin(), out.messages.end(), std::back_inserter(all.messages));
+      std::move(out.completions.begin(), out.completions.end(), std::back_inserter(all.completions));
+      std::move(out.snapshots_closed.begin(), out.snapshots_closed.end(), std::back_inserter(all.snapshots_closed));
+      all.discards_staged = all.discards_staged || out.discards_staged;
+    }
+    return all;
+  }
+
   /// What a peer says, over its current link.
   effects hear(std::uint64_t from, message_body body) {
     return cycle([&](driver& one) { heard = one.receive(node_id{from}, next_message(from, std::move(body))); });
@@ -62,8 +85,7 @@ class lone_node {
 
   /// Makes it the leader, with the vote of node `voter`. Returns the effects of the cycle in which it won.
   effects lead(std::uint64_t voter = 2) {
-    now += 2 * options.election_ms;
-    cycle([](driver& one) { one.tick(); });
+    pass(2ULL * options.election_ms);
     hear(voter, vote_result{engine->status().term + 1, true, true});
     return hear(voter, vote_result{engine->status().term, true, false});
   }
