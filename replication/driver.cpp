@@ -61,7 +61,11 @@ void driver::close_library() {
 }
 
 void driver::begin_cycle(time_ms now, log_store& log, state_machine& machine) {
-  now_ = options_.quirks.keeps_time_monotonic ? std::max(now_, now) : now;
+  const time_ms before =
+      std::exchange(owner_now_, options_.quirks.keeps_time_monotonic ? std::max(owner_now_, now) : now);
+  const time_ms passed = owner_now_ - before;  // wraps if it may go back
+  const bool is_bounded = is_open_ && options_.quirks.discounts_stalls && owner_now_ >= before;
+  now_ += is_bounded ? std::min(passed, cycle_gap_ms_max()) : passed;
   log_ = &log;
   machine_ = &machine;
   effects_ = {};
@@ -94,7 +98,14 @@ time_ms driver::next_deadline_ms() const {
   if (reads_.is_round_open()) next = std::min<time_ms>(next, now_ + options_.heartbeat_ms);
   if (!queries_.empty()) next = std::min<time_ms>(next, queries_.begin()->second.deadline_ms);
   if (change_ || transfer_) next = std::min<time_ms>(next, now_ + options_.heartbeat_ms);
-  return next;
+  // Half of it, so that an owner that is a little late loses no time.
+  if (options_.quirks.discounts_stalls) next = std::min<time_ms>(next, now_ + cycle_gap_ms_max() / 2);
+  return next + (owner_now_ - now_);
+}
+
+/// The most that passes between two cycles. Well below the election timeout, so that the peers are heard in between.
+time_ms driver::cycle_gap_ms_max() const {
+  return std::max<time_ms>(2, std::min<time_ms>(2ULL * options_.heartbeat_ms, options_.election_ms / 2));
 }
 
 result<void> driver::start() {

@@ -112,13 +112,16 @@ class driver {
 
   // ---- the cycle
 
-  /// `log` and `machine` must live until end_cycle. A time before an earlier one counts as that.
+  /// `log` and `machine` must live until end_cycle. A time before an earlier one counts as that. For the timers no more
+  /// than two heartbeat intervals, or half an election timeout, pass between two cycles: an owner that comes later was
+  /// held up, and what its peers said meanwhile must be heard before they count as silent.
   void begin_cycle(time_ms now, log_store& log, state_machine& machine);
   /// Compacts a little and hands out what to do after the commit.
   [[nodiscard]] effects end_cycle();
   /// True if the cycle changed log or state, so that it must be committed before its effects are released.
   [[nodiscard]] bool has_changes() const { return has_changes_; }
-  /// When tick() must be called at the latest.
+  /// By the owner's clock: when tick() must be called at the latest, and the next cycle be run, also if nothing
+  /// happens.
   [[nodiscard]] time_ms next_deadline_ms() const;
   /// Set once the library failed or a peer contradicted a committed entry: this driver must not be used further.
   [[nodiscard]] const std::optional<error>& failure() const { return failure_; }
@@ -223,6 +226,7 @@ class driver {
   void fail(ticket request, errc code, const std::string& message, bool is_unknown = false);
   [[nodiscard]] error not_leader() const;
   [[nodiscard]] role_mark current_role() const;
+  [[nodiscard]] time_ms cycle_gap_ms_max() const;
 
   // driver_step.cpp: one event into the library, its update into the log and the effects
   int step(raft_event& event);
@@ -293,7 +297,8 @@ class driver {
   state_machine* machine_ = nullptr;
   effects effects_;
   bool has_changes_ = false;
-  time_ms now_ = 0;
+  time_ms now_ = 0;        // of all timers here and in the library: the owner's less what it was held up
+  time_ms owner_now_ = 0;  // as begin_cycle was told
 
   // mirror of what is stored
   log_index first_ = 1;

@@ -44,6 +44,10 @@ struct workarounds {
   bool seeds_random = true;
   /// A time that goes back looks like a very long wait: a leader steps down.
   bool keeps_time_monotonic = true;
+  /// What peers said while the owner was held up (by a slow commit, a signal) stands behind the next timeout: a leader
+  /// steps down and a follower calls an election, with the proof that they need not in their queue. Such time does not
+  /// pass for the timers.
+  bool discounts_stalls = true;
   /// The library frees a received batch only if it handed no entry of it back.
   bool frees_received_batch = true;
   /// Nobody frees the buffer of the no-op that a new leader appends.

@@ -5,6 +5,7 @@ namespace hive::replication::testing {
 namespace {
 
 constexpr time_ms liveness_ms_max = 30'000;
+constexpr time_ms stall_ms_max = 2'000;
 constexpr std::size_t steps_min = 30;
 constexpr std::size_t steps_span = 50;
 
@@ -57,7 +58,7 @@ class chaos {
   std::uint32_t any() { return static_cast<std::uint32_t>(1 + random_.below(cluster_.size())); }
 
   void step() {
-    switch (random_.below(13)) {
+    switch (random_.below(14)) {
       case 0:
       case 1:
       case 2:
@@ -78,6 +79,9 @@ class chaos {
         return profile_ == chaos_profile::changing_members ? change_members() : clients();
       case 10:
         return profile_ == chaos_profile::changing_members && random_.one_in(2) ? change_members() : transfer();
+      case 11:
+        return cluster_.stall(random_.one_in(2) && cluster_.leader() != 0 ? cluster_.leader() : any(),
+                              random_.below(stall_ms_max));
       default:
         return isolate_follower_for_long();
     }

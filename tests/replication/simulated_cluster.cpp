@@ -57,6 +57,24 @@ void simulated_cluster::wake(std::uint32_t number, time_ms at) {
   push(std::move(scheduled));
 }
 
+/// Puts off what happens to a node that is stalled.
+bool simulated_cluster::waits_for_stalled(event& one) {
+  simulated_node& to = nodes_[one.to];
+  if (to.stalled_until_ms <= now_) return false;
+  if (one.is_commit) {
+    one.at = to.stalled_until_ms;
+  } else if (one.from == 0) {
+    if (to.wake_ms != one.at) return true;  // superseded
+    one.at = to.wake_ms = to.stalled_until_ms;
+  } else {
+    one.at = to.stalled_until_ms + 1;
+    time_ms& last = last_delivery_[one.from][one.to];
+    last = std::max(last, one.at);
+  }
+  push(std::move(one));
+  return true;
+}
+
 void simulated_cluster::run_until(time_ms until) {
   while (violation_.empty()) {
     for (std::size_t i = 0; i < restarts_.size();) {
@@ -79,6 +97,7 @@ void simulated_cluster::run_until(time_ms until) {
     event one = std::move(heap_.back());
     heap_.pop_back();
     now_ = std::max(now_, one.at);
+    if (waits_for_stalled(one)) continue;
     simulated_node& to = nodes_[one.to];
     if (one.is_commit) {
       if (to.engine != nullptr && to.is_busy && to.starts == one.start) {
@@ -315,6 +334,7 @@ void simulated_cluster::crash(std::uint32_t number) {
   one.is_busy = false;
   one.has_pending_changes = false;
   one.wake_ms = 0;
+  one.stalled_until_ms = 0;
   for (auto request = requests_.begin(); request != requests_.end();) {
     request = request->second.node == number ? requests_.erase(request) : std::next(request);
   }
@@ -338,6 +358,11 @@ void simulated_cluster::restart(std::uint32_t number) {
 void simulated_cluster::crash_for_good(std::uint32_t number) {
   crash(number);
   gone_.insert(number);
+}
+
+void simulated_cluster::stall(std::uint32_t number, time_ms span_ms) {
+  simulated_node& one = nodes_[number];
+  if (one.engine != nullptr) one.stalled_until_ms = std::max(one.stalled_until_ms, now_ + span_ms);
 }
 
 void simulated_cluster::wipe(std::uint32_t number) {

@@ -78,6 +78,9 @@ class simulated_cluster {
   /// Everybody up and connected, no more faults; but for those that are down for good.
   void heal();
   void crash_for_good(std::uint32_t number);
+  /// It does nothing for so long, as a process that is stopped: a commit that is under way ends after that, its timers
+  /// are late, and what is sent to it arrives just after they went off.
+  void stall(std::uint32_t number, time_ms span_ms);
   /// The `cycle`-th cycle of the whole cluster from now on crashes at `point`; its node comes back after a while.
   void plan_crash(std::uint64_t cycle, crash_point point) { planned_crash_ = {cycles_ + cycle, point}; }
   [[nodiscard]] std::uint64_t cycles() const { return cycles_; }
@@ -130,6 +133,7 @@ class simulated_cluster {
 
   void push(event&& one);
   void wake(std::uint32_t number, time_ms at);
+  bool waits_for_stalled(event& one);
   void run_cycle(std::uint32_t number);
   void commit(std::uint32_t number);
   void release(std::uint32_t number);

@@ -69,8 +69,9 @@ struct simulated_node {
   bool is_started = false;  // start() was called
   bool is_busy = false;     // a commit is under way
   bool has_pending_changes = false;
-  effects pending;      // released when it is done
-  time_ms wake_ms = 0;  // 0: none is scheduled
+  effects pending;               // released when it is done
+  time_ms wake_ms = 0;           // 0: none is scheduled
+  time_ms stalled_until_ms = 0;  // does nothing before
   time_ms committed_ms = 0;
   std::uint64_t cycles = 0;
 };
