@@ -1,4 +1,5 @@
 // A store whose state can be exchanged as a whole: a follower that is too far behind gets a copy of another node's.
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
@@ -85,6 +86,7 @@ class replaceable_store final : public store {
       : options_(std::move(options)), current_(std::move(current)) {}
 
   std::unique_ptr<read_snapshot> read() override {
+    reopen();
     if (!readers_.enter()) refuse_reader();
     try {
       return std::make_unique<counted_snapshot>(readers_, current_->read());
@@ -94,7 +96,7 @@ class replaceable_store final : public store {
     }
   }
   std::unique_ptr<write_transaction> write() override {
-    if (!current_) refuse_reader();
+    reopen();
     return current_->write();
   }
   [[nodiscard]] storage_figures figures() const override {
@@ -108,7 +110,7 @@ class replaceable_store final : public store {
     return current_->is_nearly_full();
   }
   void grow_ahead() override {
-    if (current_) current_->grow_ahead();
+    if (!is_lost_) current_->grow_ahead();
   }
   result<void> copy_to(const std::filesystem::path& target) override {
     if (!readers_.enter()) return error{errc::unavailable, "the state is being replaced by another node's", {}};
@@ -127,24 +129,54 @@ class replaceable_store final : public store {
     reader_count& count;
     ~leaver() { count.leave(); }
   };
+  void reopen();
+  result<void> open_current();
+
   const store_options options_;
   mutable reader_count readers_;
-  std::unique_ptr<store> current_;  // null: a replacement failed
+  std::mutex opening_;
+  std::atomic<bool> is_lost_ = false;  // a replacement failed half-way
+  std::unique_ptr<store> current_;     // null: it is lost, or being replaced
 };
 
-result<void> replaceable_store::replace(const std::filesystem::path& folder) {
-  if (!readers_.close()) return error{errc::unavailable, "reads of the old state have not come to an end", {}};
-  // LMDB must not have two environments of one file open in a process, so the old one goes first.
-  current_.reset();
-  const auto from = folder / data_file_name;
-  const auto to = options_.folder / data_file_name;
-  if (std::rename(from.c_str(), to.c_str()) != 0) return to_failure(errno, "cannot replace the storage", to);
+/// After a replacement that failed half-way: goes on with what stands in the folder, the old state or the new one, as
+/// after a crash. What was in the way, a full disk or too many open files, may be gone by now. Throws while it is not.
+void replaceable_store::reopen() {
+  if (!is_lost_) return;
+  const std::lock_guard lock(opening_);
+  if (!is_lost_) return;
+  if (auto opened = open_current(); !opened) throw core::table_error{opened.failure().code, opened.failure().message};
+  is_lost_ = false;
+}
+
+result<void> replaceable_store::open_current() {
+  // Which of the two it is must be settled before anything is written to it.
   if (auto synced = sync_folder(options_.folder); !synced) return synced;
+  // store::open would begin anew, and a member that has forgotten its vote could vote twice.
+  const auto file = options_.folder / data_file_name;
+  std::error_code problem;
+  if (!std::filesystem::exists(file, problem))
+    return error{errc::data_loss, file.string() + " is gone; stop the node and restore a backup", {}};
   auto opened = store::open(options_);
   if (!opened) return opened.failure();
   current_ = std::move(*opened);
   readers_.open();
   return {};
+}
+
+result<void> replaceable_store::replace(const std::filesystem::path& folder) {
+  const std::lock_guard lock(opening_);
+  if (!readers_.close()) return error{errc::unavailable, "reads of the old state have not come to an end", {}};
+  is_lost_ = false;
+  // LMDB must not have two environments of one file open in a process, so the old one goes first.
+  current_.reset();
+  const auto from = folder / data_file_name;
+  const auto to = options_.folder / data_file_name;
+  result<void> done;
+  if (std::rename(from.c_str(), to.c_str()) != 0) done = to_failure(errno, "cannot replace the storage", to);
+  if (done) done = open_current();
+  is_lost_ = !done;
+  return done;
 }
 
 }  // namespace

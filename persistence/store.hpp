@@ -71,7 +71,8 @@ class store {
   virtual void stop_copies() {}
   /// Puts the state in `folder` (a closed store, on the same file system) in the place of this one, which is gone then.
   /// For the writer between two transactions. A crash leaves the one or the other. unavailable: snapshots stayed open
-  /// for too long, nothing was changed. After any other failure this store must not be used any more.
+  /// for too long, nothing was changed. After any other failure either state may be in place, as after a crash: each
+  /// access opens it again or throws, until that succeeds.
   virtual result<void> replace(const std::filesystem::path& folder);
 
  protected:
