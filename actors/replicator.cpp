@@ -44,6 +44,19 @@ replication::driver_options options_of(const replicator_state& state) {
   return options;
 }
 
+/// Runs `action`; what it throws as a value.
+template <class Action>
+result<void> caught(Action action) {
+  try {
+    action();
+    return {};
+  } catch (const core::table_error& problem) {
+    return error{problem.code(), problem.what(), {}};
+  } catch (const std::exception& problem) {
+    return error{errc::internal, problem.what(), {}};
+  }
+}
+
 }  // namespace
 
 replication::time_ms replicator_state::now_ms() const {
@@ -223,7 +236,9 @@ void replicator_state::run_cycle() {
   auto now_events = std::move(events);
   events.clear();
   auto out = try_cycle(std::move(now_events));
-  if (out) release(std::move(*out));
+  if (out) {
+    if (auto released = caught([&] { release(std::move(*out)); }); !released) give_up_driver(released.failure());
+  }
   arm_timer();
 }
 
@@ -317,9 +332,12 @@ void replicator_state::arm_timer() {
 // ---- the driver's life
 
 void replicator_state::open_driver() {
-  if (auto loaded = machine->load(); !loaded) {
-    trouble = to_string(loaded.failure());
-    config::logger(name)->error("cannot read the tables: {}", trouble);
+  result<void> loaded;
+  if (auto read = caught([&] { loaded = machine->load(); }); !read) loaded = read;
+  if (!loaded) {
+    if (trouble != loaded.failure().message)
+      config::logger(name)->error("cannot read the tables: {}", to_string(loaded.failure()));
+    trouble = loaded.failure().message;
     return;
   }
   ++drivers_opened;

@@ -27,7 +27,8 @@ namespace hive {
 /// is answered or sent before it is on disk. While the node leads, its requests become one entry of the log at a time:
 /// the next one gathers while this one is on its way to a majority. Runs detached: it blocks in fsync.
 ///
-/// If the store fails, the driver is given up and begun anew from what is stored, until it works.
+/// If the store fails, the driver is given up and begun anew from what is stored, until it works. Whatever is thrown,
+/// the next wake-up is set.
 struct replicator_state {
   static inline const char* const name = "replicator";
   using pointer = replicator_actor::stateful_pointer<replicator_state>;

@@ -187,8 +187,8 @@ void replicator_state::swap_snapshot(const replication::snapshot_swap& swap) {
   stage->discard();
   if (!installed) {
     config::logger(name)->error("cannot put the leader's state in place: {}", to_string(installed.failure()));
-    events.insert(events.begin(), [this] { driver->snapshot_refused(); });
-    return request_flush();
+    // Either state may be in place now, so that the driver must look again.
+    return give_up_driver(installed.failure());
   }
   config::logger(name)->info("the leader's state is in place up to entry {}", swap.point.index);
   ++snapshots_installed;

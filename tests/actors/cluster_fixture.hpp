@@ -11,6 +11,7 @@
 #include "actors/peer_network.hpp"
 #include "actors/replicator.hpp"
 #include "core/rules_version.hpp"
+#include "tests/actors/failing_store.hpp"
 #include "tests/actors/fixture.hpp"
 #include "tests/temporary_folder.hpp"
 
@@ -41,6 +42,7 @@ class cluster_fixture : public system_fixture {
   struct member {
     std::unique_ptr<temporary_folder> folder = std::make_unique<temporary_folder>();
     std::unique_ptr<persistence::store> store;
+    std::unique_ptr<failing_store> used_store;  // the same, as its actors see it
     service_context_ptr context;
     std::shared_ptr<local_network> network;
     std::unique_ptr<node_runtime> runtime;
@@ -87,7 +89,8 @@ class cluster_fixture : public system_fixture {
     auto opened = persistence::store::open_replaceable(options);
     REQUIRE(opened);
     node.store = std::move(*opened);
-    context.store = node.store.get();
+    node.used_store = std::make_unique<failing_store>(*node.store);
+    context.store = node.used_store.get();
     context.incarnation = ++incarnations;
     context.is_stopping = false;
     context.work_admission = std::make_shared<admission>(10'000, 64 << 20);
@@ -114,6 +117,7 @@ class cluster_fixture : public system_fixture {
     node.runtime.reset();
     node.context->peers.reset();
     node.network.reset();
+    node.used_store.reset();
     node.store.reset();
     for (auto& [other, peer] : members) {
       if (other != id && peer.is_up()) peer.network->lose(id);
