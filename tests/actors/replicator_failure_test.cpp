@@ -54,3 +54,21 @@ TEST_CASE_METHOD(cluster_fixture, "a node that could not put a copy in place goe
   check_same_state();
   CHECK(status(4).applied_index() == status(await_leader()).applied_index());
 }
+
+TEST_CASE_METHOD(cluster_fixture, "a machine that stood still for a while finds its cluster as it left it") {
+  found(3);
+  const auto leader = await_leader();
+  advance(milliseconds(500));
+  const auto term = status(leader).term();
+  for (int i = 0; i < 20; ++i) {
+    // All timers go off at once, before any message that they bring about.
+    coordinator.clock().advance_time(milliseconds(5000));
+    settle();
+    advance(milliseconds(70));
+    for (std::uint64_t id = 1; id <= 3; ++id) REQUIRE(status(id).role() == (id == leader ? "leader" : "follower"));
+  }
+  advance(milliseconds(2000));
+  CHECK(leaders() == std::set<std::uint64_t>{leader});
+  CHECK(status(leader).term() == term);
+  REQUIRE(create(leader, 3));
+}
