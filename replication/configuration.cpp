@@ -68,7 +68,9 @@ result<void> check_configuration(const configuration& members) {
     }
     for (auto other = members.members.begin(); other != one; ++other) {
       if (other->id == one->id) return malformed(name + " stands there twice");
-      if (other->address == one->address) return malformed(name + " has the address of another member");
+      if (other->address == one->address)
+        return malformed(name + " has the address of node " + std::to_string(other->id.value) +
+                         ": remove that one first, or give this one another address");
     }
   }
   if (members.voter_count() == 0) return malformed("no voter");

@@ -380,7 +380,7 @@ driver_status driver::status() const {
   found.term = mark.term;
   found.leader = mark.leader;
   found.commit = raft_commit_index(raft_.get());
-  found.is_change_pending = raft_->configuration_uncommitted_index != 0;
+  found.is_change_pending = raft_->configuration_uncommitted_index != 0 || change_.has_value();
   for (const member& one : members_.members) {
     if (one.id == options_.self) continue;
     raft_index match = 0;

@@ -38,7 +38,9 @@ result<configuration> driver::changed(const membership_change& what) const {
   const bool is_fewer = wanted.voter_count() < members_.voter_count();
   if (is_fewer && options_.quirks.guards_changes && !what.is_forced && wanted.voter_count() < options_.voters_min) {
     return bad_change(errc::failed_precondition,
-                      "fewer than " + std::to_string(options_.voters_min) + " voters would be left; add one first");
+                      "fewer than " + std::to_string(options_.voters_min) +
+                          " voters would be left; add one first, or force it (--force) if the new one needs the "
+                          "address of this one");
   }
   if (auto good = check_configuration(wanted); !good) return good.failure();
   return wanted;
@@ -46,6 +48,10 @@ result<configuration> driver::changed(const membership_change& what) const {
 
 result<void> driver::change(ticket request, const membership_change& what) {
   if (!is_leader()) return not_leader();
+  const bool is_given_up = change_ && change_->at != change_operation::phase::committing &&
+                           change_->what.kind == change_kind::promote && change_->what.member == what.member &&
+                           what.kind == change_kind::remove;
+  if (is_given_up) end_change(error{errc::failed_precondition, "the node was removed instead", {}});
   if (change_) return bad_change(errc::failed_precondition, "another change is under way");
   if (transfer_) return error{errc::unavailable, "leadership is being handed over; try again", {}};
   if (auto wanted = changed(what); !wanted) return wanted.failure();
@@ -119,6 +125,10 @@ void driver::submit_change() {
 
 void driver::end_change(const std::optional<error>& failure, bool is_unknown) {
   if (failure) {
+    // As the library does when a server is too slow. It never gives up one that says nothing at all.
+    if (change_->at == change_operation::phase::catching_up && is_leader() &&
+        raft_->leader_state.promotee_id == change_->what.member.value)
+      raft_->leader_state.promotee_id = 0;
     fail(change_->request, failure->code, failure->message, is_unknown);
   } else {
     complete(change_->request, change_->index);

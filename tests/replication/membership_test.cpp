@@ -123,6 +123,27 @@ TEST_CASE("a stand-by that is away is not promoted") {
   CHECK(change(cluster, {change_kind::remove, node_id{4}, {}}).empty());
 }
 
+TEST_CASE("a stand-by that never answered blocks no later change by its promotion") {
+  for (const bool is_waited_for : {true, false}) {
+    CAPTURE(is_waited_for);
+    simulated_cluster cluster{6, four_nodes()};
+    REQUIRE(has_leader(cluster));
+    cluster.crash_for_good(4);
+    REQUIRE(change(cluster, {change_kind::add_stand_by, node_id{4}, "n4"}).empty());
+    const ticket promotion = cluster.change(cluster.leader(), {change_kind::promote, node_id{4}, {}});
+    const auto is_over = [&] { return cluster.outcomes().contains(promotion); };
+    if (is_waited_for) {
+      REQUIRE(cluster.run_for(200'000, is_over));
+      CHECK_FALSE(cluster.outcomes().at(promotion).empty());
+    } else {
+      REQUIRE_FALSE(cluster.run_for(500, is_over));
+    }
+    CHECK(change(cluster, {change_kind::remove, node_id{4}, {}}).empty());
+    CHECK(is_over());
+    CHECK(cluster.status(cluster.leader()).members.members.size() == 3);
+  }
+}
+
 TEST_CASE("a survivor is made the only voter by force, and the cluster grows from it again") {
   simulated_cluster cluster{5, four_nodes()};
   REQUIRE(has_leader(cluster));
