@@ -122,13 +122,13 @@ result<void> write_ports(const std::filesystem::path& folder, std::uint16_t clie
   return {};
 }
 
-/// Blocks the signals that end the node, and SIGHUP if it means something, for this thread and all that it starts.
-sigset_t block_signals(bool is_hangup_reload) {
+/// Blocks the signals that the node waits for, for this thread and all that it starts.
+sigset_t block_signals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
-  if (is_hangup_reload) sigaddset(&signals, SIGHUP);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   return signals;
@@ -168,13 +168,16 @@ void collect_on_scrape(metrics::node_probe& probe, const service_context_ptr& co
   });
 }
 
-/// The signal that ends the node. SIGHUP (only with TLS) does not.
+/// The signal that ends the node. SIGHUP does not: with TLS the certificates are read anew.
 int wait_for_end(const sigset_t& signals, listener& clients) {
   for (;;) {
     int signal = 0;
     sigwait(&signals, &signal);
     if (signal != SIGHUP) return signal;
-    clients.reload();
+    if (clients.is_tls())
+      clients.reload();
+    else
+      config::logger("node")->info("SIGHUP: there is nothing to read anew without TLS; settings need a restart");
   }
 }
 
@@ -287,7 +290,7 @@ int run(int argc, char** argv) {
     std::cout << config::print_node_config(*settings);
     return 0;
   }
-  const sigset_t signals = block_signals(settings->tls.is_on());
+  const sigset_t signals = block_signals();
   if (auto logging = config::configure_logging(settings->log); !logging) return fail(logging.failure());
   persistence::store_options storage;
   storage.folder = settings->node.data_dir;
