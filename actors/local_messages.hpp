@@ -114,18 +114,22 @@ struct peer_up {
 struct peer_down {
   std::uint64_t node_id = 0;
 };
+/// Why it is not up; again when the reason changes.
+struct peer_trouble {
+  std::uint64_t node_id = 0;
+  std::string why;
+};
 
 using ledger_actor =
     caf::typed_actor<caf::replies_to<ledger_request_ptr>::with<ledger_reply_ptr>, caf::reacts_to<flush_batch>,
                      caf::reacts_to<flush_effects>, caf::reacts_to<session_closed>, caf::reacts_to<ledger_sinks_ptr>>;
 /// The writer of a member of a cluster: the ledger's place, and what only a cluster has.
 struct replicator_wake {};
-using replicator_actor =
-    ledger_actor::extend<caf::reacts_to<v1::PeerMessage>, caf::reacts_to<peer_up>, caf::reacts_to<peer_down>,
-                         caf::replies_to<v1::PeerHelloRequest>::with<v1::PeerHelloResponse, caf::strong_actor_ptr>,
-                         caf::replies_to<v1::ChangeClusterRequest>::with<v1::ChangeClusterResponse>,
-                         caf::replies_to<v1::ReadBarrierRequest>::with<v1::ReadBarrierResponse>,
-                         caf::reacts_to<replicator_wake>>;
+using replicator_actor = ledger_actor::extend<
+    caf::reacts_to<v1::PeerMessage>, caf::reacts_to<peer_up>, caf::reacts_to<peer_down>, caf::reacts_to<peer_trouble>,
+    caf::replies_to<v1::PeerHelloRequest>::with<v1::PeerHelloResponse, caf::strong_actor_ptr>,
+    caf::replies_to<v1::ChangeClusterRequest>::with<v1::ChangeClusterResponse>,
+    caf::replies_to<v1::ReadBarrierRequest>::with<v1::ReadBarrierResponse>, caf::reacts_to<replicator_wake>>;
 
 /// This node has begun or ceased to lead; in a cluster only.
 struct leadership_changed {
@@ -162,5 +166,6 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::copy_bytes)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::drop_copy)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::peer_up)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::peer_down)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::peer_trouble)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::replicator_wake)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hive::leadership_changed)

@@ -1,10 +1,13 @@
 #include "actors/member_store.hpp"
 
 #include <algorithm>
+#include <random>
+#include <vector>
 
 #include "core/keys.hpp"
 #include "core/queries.hpp"
 #include "replication/driver.hpp"
+#include "replication/lineage.hpp"
 #include "replication/table_log_store.hpp"
 
 namespace hive {
@@ -49,6 +52,18 @@ result<void> in_transaction(persistence::store& store, Change change) {
   } catch (const core::table_error& problem) {
     return error{problem.code(), problem.what(), {}};
   }
+}
+
+/// The same on every founder, who know of each other but have not spoken yet (FNV-1a).
+std::uint64_t lineage_of(const config::node_config& settings, const replication::configuration& founders) {
+  std::string text = settings.cluster.name;
+  std::vector<std::string> members;
+  for (const auto& one : founders.members) members.push_back("\n" + std::to_string(one.id.value) + "=" + one.address);
+  std::sort(members.begin(), members.end());
+  for (const auto& one : members) text += one;
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const char one : text) hash = (hash ^ static_cast<unsigned char>(one)) * 0x100000001b3ULL;
+  return hash | 1U;
 }
 
 result<replication::configuration> founders_of(const config::node_config& settings) {
@@ -96,6 +111,7 @@ result<void> prepare_member(persistence::store& store, const config::node_config
                    "cluster.peers"};
     tables.put(table::log_meta, member_row, identity);
     if (!is_new) return {};
+    replication::put_lineage(tables, lineage_of(settings, *founders));
     replication::table_log_store log{tables};
     return replication::found_cluster(log, *founders);
   });
@@ -103,11 +119,27 @@ result<void> prepare_member(persistence::store& store, const config::node_config
 
 result<void> found_alone(persistence::store& store, const config::node_config& settings) {
   return in_transaction(store, [&](core::table_transaction& tables) {
+    std::random_device device;
+    replication::put_lineage(tables, (static_cast<std::uint64_t>(device()) << 32U | device()) | 1U);
     replication::table_log_store log{tables};
     return replication::found_cluster(
         log,
         {{{replication::node_id{settings.cluster.node_id}, own_endpoint(settings), replication::member_role::voter}}});
   });
+}
+
+result<store_standing> standing_of(persistence::store& store) {
+  store_standing found;
+  auto read = in_transaction(store, [&](core::table_transaction& tables) -> result<void> {
+    if (!is_founded(tables)) {
+      found.has_own_work = !is_fresh(tables);
+      return {};
+    }
+    found.lineage = replication::lineage_of(tables);
+    return {};
+  });
+  if (!read) return read.failure();
+  return found;
 }
 
 result<void> install_copy(persistence::store& store, const std::filesystem::path& folder,

@@ -15,6 +15,14 @@ namespace hive {
 /// Where other nodes and clients reach this node.
 std::string own_endpoint(const config::node_config& settings);
 
+/// What a store says of its past.
+struct store_standing {
+  std::uint64_t lineage = 0;  // of its log, see replication/lineage.hpp; 0: none
+  /// It is no member's yet, but has tasks, plans or workers.
+  bool has_own_work = false;
+};
+result<store_standing> standing_of(persistence::store& store);
+
 /// For a node that stands alone. failed_precondition: the store is a member's, and changes of its own would make it
 /// differ from the others for good.
 result<void> check_standalone(persistence::store& store);

@@ -16,15 +16,16 @@ class peer_network {
  public:
   struct peer {
     std::uint64_t node_id = 0;
-    std::string endpoint;  // HOST:PORT
+    std::string endpoint;       // HOST:PORT
+    std::uint64_t lineage = 0;  // of this node's log, for PeerHello
 
     friend bool operator==(const peer&, const peer&) = default;
   };
 
   virtual ~peer_network() = default;
 
-  /// Whom to keep connections to, this node left out. Others are closed; a peer whose endpoint has changed gets a new
-  /// one. Does not block.
+  /// Whom to keep connections to, this node left out. Others are closed; a peer whose endpoint or our lineage has
+  /// changed gets a new one. Does not block.
   virtual void reach(std::vector<peer> peers) = 0;
   /// In order for each peer. Does not block.
   virtual void send(std::uint64_t to, v1::PeerMessage message) = 0;

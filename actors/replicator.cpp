@@ -134,8 +134,11 @@ caf::result<v1::PeerHelloResponse, caf::strong_actor_ptr> replicator_state::on_h
     const v1::PeerHelloRequest& request) {
   const auto& cluster = context->config.cluster;
   const auto refuse_hello = [&](errc code, const std::string& why, const char* field) {
-    config::logger(name)->warn("peer refused node={} endpoint={}: {}", request.node_id(),
-                               request.endpoint().substr(0, 256), why);
+    const auto now = std::chrono::steady_clock::now();
+    const bool is_known = refused_hellos.contains(request.node_id()) || refused_hellos.size() < greeters_max;
+    if (is_known && refused_hellos[request.node_id()].allows(why, now))
+      config::logger(name)->warn("peer refused node={} endpoint={}: {}", request.node_id(),
+                                 request.endpoint().substr(0, 256), why);
     return refuse(*context, name, {code, why, field});
   };
   if (request.cluster() != cluster.name)
@@ -150,6 +153,17 @@ caf::result<v1::PeerHelloResponse, caf::strong_actor_ptr> replicator_state::on_h
                             std::to_string(request.rules_version()) + ", this one, " + context->version + ", has " +
                             std::to_string(core::rules_version) + ": upgrade all nodes together",
                         "rules_version");
+  if (standing.has_own_work)
+    return refuse_hello(errc::failed_precondition,
+                        "this node has tasks of its own, which a copy of the other nodes' state would replace: make it "
+                        "the first of a cluster with hivectl cluster init, or start it with an empty data folder",
+                        "lineage");
+  if (standing.lineage != 0 && request.lineage() != 0 && request.lineage() != standing.lineage)
+    return refuse_hello(errc::failed_precondition,
+                        "its cluster \"" + cluster.name +
+                            "\" is not this one: they were founded apart, or one was recovered without the other; of "
+                            "the two, empty the data folder of the node that shall join and add it anew",
+                        "lineage");
   const std::uint64_t peer = request.node_id();
   if (!config::parse_endpoint(request.endpoint(), "endpoint"))
     return refuse_hello(errc::invalid_argument, "its endpoint cannot be read", "endpoint");
@@ -173,19 +187,23 @@ void replicator_state::on_message(v1::PeerMessage& message) {
   const auto from = inbound_sender.find(message.session());
   if (from == inbound_sender.end() || events.size() >= events_max) return;  // of an old link; Raft repeats it
   auto decoded = replication::from_wire(std::move(message));
-  if (!decoded) {
-    config::logger(name)->warn("message of node {} refused: {}", from->second, to_string(decoded.failure()));
-    return;
-  }
+  if (!decoded) return warn_refused(from->second, to_string(decoded.failure()));
   auto shared = std::make_shared<replication::peer_message>(std::move(*decoded));
   in_next_cycle([this, peer = from->second, shared] {
     if (auto taken = driver->receive({peer}, std::move(*shared)); !taken)
-      config::logger(name)->warn("message of node {} refused: {}", peer, to_string(taken.failure()));
+      warn_refused(peer, to_string(taken.failure()));
   });
+}
+
+/// A peer repeats what it was refused, ten times a second.
+void replicator_state::warn_refused(std::uint64_t peer, const std::string& why) {
+  if (refused_messages[peer].allows(why, std::chrono::steady_clock::now()))
+    config::logger(name)->warn("message of node {} refused: {}", peer, why);
 }
 
 void replicator_state::on_up(peer_up up) {
   outbound[up.node_id] = up.session;
+  troubles.erase(up.node_id);
   config::logger(name)->info("peer connected node={}", up.node_id);
   link(up.node_id);
 }
@@ -194,6 +212,10 @@ void replicator_state::on_down(peer_down down) {
   if (outbound.erase(down.node_id) == 0) return;
   config::logger(name)->warn("peer lost node={}", down.node_id);
   in_next_cycle([this, down] { driver->close_link({down.node_id}); });
+}
+
+void replicator_state::on_trouble(const peer_trouble& told) {
+  if (troubles.contains(told.node_id) || troubles.size() < greeters_max) troubles[told.node_id] = told.why;
 }
 
 void replicator_state::link(std::uint64_t peer) {
@@ -333,7 +355,11 @@ void replicator_state::arm_timer() {
 
 void replicator_state::open_driver() {
   result<void> loaded;
-  if (auto read = caught([&] { loaded = machine->load(); }); !read) loaded = read;
+  const auto look = [&] {
+    loaded = machine->load();
+    if (loaded) loaded = look_at_store();
+  };
+  if (auto read = caught(look); !read) loaded = read;
   if (!loaded) {
     if (trouble != loaded.failure().message)
       config::logger(name)->error("cannot read the tables: {}", to_string(loaded.failure()));
@@ -345,6 +371,13 @@ void replicator_state::open_driver() {
   is_started = false;
   events.clear();
   for (const auto& [peer, session] : outbound) link(peer);
+}
+
+result<void> replicator_state::look_at_store() {
+  auto found = standing_of(*context->store);
+  if (!found) return found.failure();
+  standing = *found;
+  return {};
 }
 
 void replicator_state::give_up_driver(const error& why) {
@@ -383,6 +416,7 @@ replicator_actor::behavior_type replicator(replicator_actor::stateful_pointer<re
       guarded(self, [&state](v1::PeerMessage& message) { state.on_message(message); }),
       guarded(self, [&state](peer_up up) { state.on_up(up); }),
       guarded(self, [&state](peer_down down) { state.on_down(down); }),
+      guarded(self, [&state](const peer_trouble& told) { state.on_trouble(told); }),
       guarded(self, [&state](const v1::PeerHelloRequest& request) { return state.on_hello(request); }),
       guarded(self, [&state](const v1::ChangeClusterRequest& request) { return state.on_change(request); }),
       guarded(self, [&state](const v1::ReadBarrierRequest&) { return state.on_barrier(); }),

@@ -15,10 +15,12 @@
 
 #include "actors/effects_outlet.hpp"
 #include "actors/local_messages.hpp"
+#include "actors/member_store.hpp"
 #include "actors/peer_network.hpp"
 #include "actors/replica_machine.hpp"
 #include "actors/service_context.hpp"
 #include "actors/snapshot_stage.hpp"
+#include "config/repeated_line.hpp"
 
 namespace hive {
 
@@ -43,6 +45,8 @@ struct replicator_state {
   void on_message(v1::PeerMessage& message);
   void on_up(peer_up up);
   void on_down(peer_down down);
+  void on_trouble(const peer_trouble& told);
+  void warn_refused(std::uint64_t peer, const std::string& why);
 
   // ---- the cycle
   void on_flush();
@@ -59,6 +63,7 @@ struct replicator_state {
 
   // ---- the driver's life
   void open_driver();
+  result<void> look_at_store();
   void give_up_driver(const error& why);
   void link(std::uint64_t peer);
 
@@ -118,7 +123,11 @@ struct replicator_state {
   std::map<std::uint64_t, std::uint64_t> outbound;        // node -> session that it chose
   std::map<std::uint64_t, std::string> versions;          // of those that said hello last: node -> program's version
   std::map<std::uint64_t, std::string> greeters;          // not members, as far as we know: node -> endpoint
+  std::map<std::uint64_t, std::string> troubles;          // why a peer is not reached
+  std::map<std::uint64_t, config::repeated_line> refused_hellos;    // by who said them
+  std::map<std::uint64_t, config::repeated_line> refused_messages;  // by linked peer
   std::vector<peer_network::peer> reached;
+  store_standing standing;  // of the store as it was found, or got from the leader
 
   // snapshots that followers pull
   struct offered_copy {
@@ -132,6 +141,7 @@ struct replicator_state {
   replication::driver_status seen;
   replication::time_ms view_due_ms = 0;
   std::uint64_t leader_changes = 0;
+  config::repeated_line role_line;
   std::uint64_t snapshots_installed = 0;
 };
 

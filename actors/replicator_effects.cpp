@@ -184,6 +184,7 @@ void replicator_state::write_snapshot(const replication::snapshot_write& piece) 
 void replicator_state::swap_snapshot(const replication::snapshot_swap& swap) {
   auto installed = install_copy(*context->store, stage->folder(), swap, context->config);
   if (installed) installed = machine->load();
+  if (installed) installed = look_at_store();
   stage->discard();
   if (!installed) {
     config::logger(name)->error("cannot put the leader's state in place: {}", to_string(installed.failure()));

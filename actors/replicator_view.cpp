@@ -36,8 +36,9 @@ void replicator_state::refresh_view() {
   view_due_ms = now_ms() + view_interval_ms;
   const auto before = std::exchange(seen, driver ? driver->status() : replication::driver_status{});
   if (seen.role != before.role || seen.term != before.term || seen.leader != before.leader) {
-    config::logger(name)->info("role={} term={} leader={}", role_name(seen, {context->config.cluster.node_id}),
-                               seen.term, seen.leader.value);
+    const std::string line = fmt::format(
+        "role={} term={} leader={}", role_name(seen, {context->config.cluster.node_id}), seen.term, seen.leader.value);
+    if (role_line.allows(line, std::chrono::steady_clock::now())) config::logger(name)->info(line);
     if (seen.leader != before.leader && seen.leader.is_set()) ++leader_changes;
   }
   if (driver && !seen.members.members.empty() && !trouble.empty()) {
@@ -62,10 +63,10 @@ void replicator_state::reach_peers(const replication::driver_status& status) {
   std::vector<peer_network::peer> wanted;
   const std::uint64_t own = context->config.cluster.node_id;
   for (const auto& one : status.members.members) {
-    if (one.id.value != own) wanted.push_back({one.id.value, one.address});
+    if (one.id.value != own) wanted.push_back({one.id.value, one.address, standing.lineage});
     greeters.erase(one.id.value);
   }
-  for (const auto& [id, endpoint] : greeters) wanted.push_back({id, endpoint});
+  for (const auto& [id, endpoint] : greeters) wanted.push_back({id, endpoint, standing.lineage});
   if (wanted == reached) return;
   reached = wanted;
   context->peers->reach(std::move(wanted));
@@ -134,6 +135,8 @@ void replicator_state::describe(const replication::driver_status& status) {
                                    [&](const replication::peer_status& known) { return known.who.id == one.id; });
     if (peer == status.peers.end()) continue;
     member.set_is_linked(peer->is_linked);
+    const auto why = troubles.find(one.id.value);
+    if (!peer->is_linked && why != troubles.end()) member.set_trouble(why->second);
     if (status.role != replication::node_role::leader) continue;
     member.set_match_index(peer->match);
     member.set_lag(status.last > peer->match ? status.last - peer->match : 0);

@@ -22,16 +22,8 @@ using std::chrono::steady_clock;
 constexpr milliseconds hello_timeout{2'000};
 constexpr milliseconds backoff_min{50};
 constexpr milliseconds backoff_max{800};
-constexpr milliseconds repeat_after{30'000};
 
 }  // namespace
-
-bool repeated_line::allows(const std::string& text, time_point now) {
-  if (text == text_ && now - logged_at_ < repeat_after) return false;
-  text_ = text;
-  logged_at_ = now;
-  return true;
-}
 
 peer_link::peer_link(std::shared_ptr<runtime> shared, peer_network::peer to, v1::PeerHelloRequest hello,
                      caf::strong_actor_ptr listener)
@@ -65,6 +57,7 @@ void peer_link::on_link_down(const error& why) {
     was_up = receiver_ != nullptr;
     tell_down();
     is_new = trouble_.allows(to_string(why), steady_clock::now());
+    if (was_up || is_new) tell_trouble(why);
   }
   if (was_up)
     config::logger("cluster")->warn("peer lost peer={} endpoint={}: {}", to_.node_id, to_.endpoint, to_string(why));
@@ -108,6 +101,7 @@ void peer_link::on_refused(const link_session_ptr& session, const error& why) {
     pause = backoff_;
     backoff_ = std::min(backoff_ * 2, backoff_max);
     is_new = trouble_.allows(to_string(why), steady_clock::now());
+    if (is_new) tell_trouble(why);
   }
   if (is_new)
     config::logger("cluster")->warn("peer refuses this node peer={} endpoint={}: {}; trying on", to_.node_id,
@@ -146,6 +140,10 @@ void peer_link::close() {
 
 void peer_link::tell_up() {
   if (listener_) caf::anon_send(caf::actor_cast<caf::actor>(listener_), peer_up{to_.node_id, session_});
+}
+
+void peer_link::tell_trouble(const error& why) {
+  if (listener_) caf::anon_send(caf::actor_cast<caf::actor>(listener_), peer_trouble{to_.node_id, why.message});
 }
 
 void peer_link::tell_down() {

@@ -10,22 +10,10 @@
 #include "actors/peer_network.hpp"
 #include "client/link.hpp"
 #include "client/port.hpp"
+#include "config/repeated_line.hpp"
 #include "hive/v1/replication.pb.h"
 
 namespace hive::cluster {
-
-/// Lets a line through when it says something new, or the same again after a while.
-class repeated_line {
- public:
-  using time_point = std::chrono::steady_clock::time_point;
-
-  bool allows(const std::string& text, time_point now);
-  void forget() { text_.clear(); }
-
- private:
-  std::string text_;
-  time_point logged_at_{};
-};
 
 /// One direction to one peer: observes the link to it, says PeerHello over each new connection until the peer has named
 /// a session, and passes messages on from then until the connection is lost. Thread-safe.
@@ -53,6 +41,7 @@ class peer_link final : public link_observer, public std::enable_shared_from_thi
   // With the lock held, so that what the listener hears is in order.
   void tell_up();
   void tell_down();
+  void tell_trouble(const error& why);
 
   const std::shared_ptr<runtime> runtime_;
   const peer_network::peer to_;
@@ -64,7 +53,7 @@ class peer_link final : public link_observer, public std::enable_shared_from_thi
   caf::strong_actor_ptr receiver_;  // null: the peer has not named a session
   std::uint64_t session_ = 0;
   std::chrono::milliseconds backoff_;
-  repeated_line trouble_;
+  config::repeated_line trouble_;
   bool is_closed_ = false;
   port port_;  // last: its callbacks use the others
 };

@@ -27,6 +27,7 @@ std::optional<peer_links::slot> peer_links::open(const peer& to) const {
   }
   v1::PeerHelloRequest hello = options_.hello;
   hello.set_receiver_id(to.node_id);
+  hello.set_lineage(to.lineage);
   slot made;
   made.direction = std::make_shared<peer_link>(runtime_, to, std::move(hello), listener_);
   // Of this node and no other, whoever leads.

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <optional>
+#include <random>
 
 #include "config/config.hpp"
 #include "persistence/store.hpp"
 #include "replication/configuration.hpp"
+#include "replication/lineage.hpp"
 #include "replication/table_log_store.hpp"
 
 namespace hive::hivectl {
@@ -83,6 +85,9 @@ result<void> recover_cluster(const std::filesystem::path& data_dir, std::uint64_
     }
     const replication::configuration alone{{{id, endpoint, replication::member_role::voter}}};
     if (auto done = replication::force_configuration(log, id, alone); !done) return done;
+    // What the lost nodes have had since then must not come back.
+    std::random_device device;
+    replication::put_lineage(*transaction, (static_cast<std::uint64_t>(device()) << 32U | device()) | 1U);
     return transaction->commit();
   } catch (const core::table_error& problem) {
     return to_error(problem);

@@ -33,7 +33,7 @@ class local_network final : public peer_network {
  private:
   cluster_fixture& cluster_;
   std::uint64_t own_;
-  std::set<std::uint64_t> wanted_;
+  std::map<std::uint64_t, std::uint64_t> wanted_;  // node -> our lineage, as it is told
 };
 
 /// Members of a cluster in one actor system with virtual time, each over a store on disk.
@@ -231,11 +231,12 @@ class cluster_fixture : public system_fixture {
 };
 
 inline void local_network::reach(std::vector<peer> peers) {
-  std::set<std::uint64_t> now;
-  for (const auto& one : peers) now.insert(one.node_id);
+  std::map<std::uint64_t, std::uint64_t> now;
+  for (const auto& one : peers) now[one.node_id] = one.lineage;
   const auto before = std::exchange(wanted_, now);
-  for (const auto id : now) {
-    if (!before.contains(id)) hello(id);
+  for (const auto& [id, lineage] : now) {
+    const auto known = before.find(id);
+    if (known == before.end() || known->second != lineage) hello(id);
   }
 }
 
@@ -249,6 +250,7 @@ inline void local_network::hello(std::uint64_t to) {
   request.set_endpoint(cluster_fixture::endpoint(own_));
   request.set_receiver_id(to);
   request.set_rules_version(core::rules_version);
+  request.set_lineage(wanted_[to]);
   cluster_.system.spawn([receiver = target->second.runtime->member(), me = own.runtime->member(), to,
                          request](caf::event_based_actor* self) {
     self->request(receiver, caf::infinite, request)

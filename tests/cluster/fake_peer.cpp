@@ -109,6 +109,7 @@ told_events::told_events() : system_(config_) {
         [keep](const peer_down& down) {
           keep({down.node_id, 0});
         },
+        [](const peer_trouble&) {},
     };
   });
 }
