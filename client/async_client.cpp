@@ -3,6 +3,7 @@
 #include "client/client.hpp"
 #include "client/lanes.hpp"
 #include "client/plan_upload.hpp"
+#include "client/text_rules.hpp"
 #include "client/waiter.hpp"
 #include "hive/v1/command.pb.h"
 
@@ -133,7 +134,10 @@ async_client::async_client(std::shared_ptr<channel> connection) : channel_(std::
 async_client::future<task_change> async_client::create_task(v1::TaskSpec spec) {
   if (spec.idempotency_key().empty()) spec.set_idempotency_key(unique_key());
   answer<task_change> made;
-  channel_->batched().create->add(std::move(spec), settle(made));
+  if (auto checked = check_texts(spec); !checked)
+    made.promise->set_value(checked.failure());
+  else
+    channel_->batched().create->add(std::move(spec), settle(made));
   return std::move(made.future);
 }
 
@@ -148,6 +152,10 @@ async_client::future<std::vector<result<task_change>>> async_client::create_task
   std::vector<batcher<create_policy>::entry> entries;
   entries.reserve(specs.size());
   for (std::size_t i = 0; i < specs.size(); ++i) {
+    if (auto checked = check_texts(specs[i]); !checked) {
+      all->set(i, checked.failure());
+      continue;
+    }
     if (specs[i].idempotency_key().empty()) specs[i].set_idempotency_key(unique_key());
     entries.push_back({std::move(specs[i]),
                        [all, i](const result<v1::TaskResultItem>& reply) {
@@ -155,7 +163,7 @@ async_client::future<std::vector<result<task_change>>> async_client::create_task
                        },
                        deadline});
   }
-  channel_->batched().create->add(std::move(entries));
+  if (!entries.empty()) channel_->batched().create->add(std::move(entries));
   return ready;
 }
 
@@ -252,6 +260,11 @@ async_client::future<v1::Task> async_client::wait_task(task_id id, milliseconds 
 }
 
 async_client::future<v1::RegisterWorkerResponse> async_client::register_worker(v1::WorkerSpec spec) {
+  if (auto checked = check_texts(spec); !checked) {
+    answer<v1::RegisterWorkerResponse> refused;
+    refused.promise->set_value(checked.failure());
+    return std::move(refused.future);
+  }
   v1::RegisterWorkerRequest request;
   if (spec.incarnation() == 0) spec.set_incarnation(channel_->connection().shared().incarnation());
   *request.mutable_spec() = std::move(spec);

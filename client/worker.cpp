@@ -6,6 +6,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "client/text_rules.hpp"
+#include "client/types.hpp"
 #include "client/worker_session.hpp"
 
 namespace hive {
@@ -56,6 +58,16 @@ class signal_watch {
   struct sigaction old_interrupt_ {};
 };
 
+/// What of the options the node reads as text.
+v1::WorkerSpec texts_of(const worker_options& options) {
+  v1::WorkerSpec spec;
+  spec.set_name(options.name);
+  spec.set_role(options.role);
+  for (const auto& one : options.capabilities) spec.add_capabilities(one);
+  for (const auto& [key, value] : options.labels) *spec.add_labels() = make_label(key, value);
+  return spec;
+}
+
 }  // namespace
 
 worker::worker(worker_options options) : options_(std::move(options)) {}
@@ -81,6 +93,9 @@ result<void> worker::start() {
     return error{errc::invalid_argument, "must be 1 to " + std::to_string(slots_max), "slots"};
   if (handlers_.empty() && !any_handler_)
     return error{errc::invalid_argument, "a worker needs at least one handler", "on"};
+  v1::WorkerSpec texts = texts_of(options_);
+  for (const auto& [type, handler] : handlers_) texts.add_task_types(type);
+  if (auto checked = check_texts(texts); !checked) return checked;
   options_.connection.prefer = "leader";  // nobody else gives tasks out
   auto connection = hive::link::open(options_.connection);
   if (!connection) return connection.failure();

@@ -11,6 +11,7 @@
 #include "apps/executor/orphans.hpp"
 #include "apps/executor/process_runner.hpp"
 #include "apps/plan_files/plan_files.hpp"
+#include "base/utf8.hpp"
 #include "client/client.hpp"
 #include "client/worker.hpp"
 #include "config/config.hpp"
@@ -194,6 +195,10 @@ int main(int argc, char** argv) {
   app.footer(
       "SIGTERM and SIGINT drain: nothing new is taken, what runs may end. A second one stops at once.\n"
       "Exit status: 0 drained; 2 wrong usage; else as listed by hivectl --help.");
+  if (const int at = find_argument_not_utf8(argc, argv); at > 0) {
+    std::cerr << "error: argument " << at << " is not UTF-8 text\n";
+    return exit_usage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {

@@ -204,6 +204,29 @@ TEST_CASE("a large bulk is split into messages and answered in order") {
   for (int items : node.script().create_batches) CHECK(items <= 1'000);
 }
 
+TEST_CASE("a task whose text is not UTF-8 is refused by its field, and its neighbours are created") {
+  fake_node node;
+  auto hive = connected(node.client_settings());
+  auto bad = make_task("t");
+  bad.set_title("\xFF\xFE");
+  const auto alone = hive->create_task(bad);
+  REQUIRE_FALSE(alone);
+  CHECK(alone.failure().code == errc::invalid_argument);
+  CHECK(alone.failure().field == "title");
+  const auto mixed = hive->create_tasks({make_task("t"), bad, make_task("t")});
+  REQUIRE(mixed);
+  REQUIRE(mixed->size() == 3);
+  CHECK((*mixed)[0]);
+  CHECK((*mixed)[1].failure().field == "title");
+  CHECK((*mixed)[2]);
+  const auto none = hive->create_tasks({bad});
+  REQUIRE(none);
+  CHECK_FALSE(none->front());
+  v1::WorkerSpec worker;
+  worker.set_name("a\xFF");
+  CHECK(hive->register_worker(worker).failure().field == "name");
+}
+
 TEST_CASE("calls without a node fail with the reason after the total timeout") {
   config::client_config settings;
   {

@@ -343,5 +343,17 @@ TEST_CASE("options that cannot work are refused") {
   CHECK(without_slots.start().failure().field == "slots");
 }
 
+TEST_CASE("a worker whose words are not UTF-8 does not start, and says which") {
+  worker_options options;
+  options.name = "w";
+  options.labels = {{"zone", "\xFF"}};
+  worker one(options);
+  one.on("x", [](task_context&) { return "x"; });
+  const auto refused = one.start();
+  REQUIRE_FALSE(refused);
+  CHECK(refused.failure().code == errc::invalid_argument);
+  CHECK(refused.failure().field == "labels");
+}
+
 }  // namespace
 }  // namespace hive
