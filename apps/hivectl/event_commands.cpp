@@ -93,7 +93,7 @@ int read_all(session& context, client& connection, const tail_options& options, 
     if (!page) return fail(context, page.failure());
     for (const v1::Event& event : page->events()) {
       print_event(context, event);
-      if (++printed == options.limit) return 0;
+      if (++printed == options.limit || !std::cout) return 0;
     }
     if (page->cursor() >= page->last_seq() || page->cursor() == request.after_seq()) return 0;
     request.set_after_seq(page->cursor());
@@ -122,7 +122,7 @@ int tail(session& context, const tail_options& options) {
     if (event) {
       print_event(context, *event);
       ++printed;
-      if (!std::cout) return 0;  // nobody reads any more
+      if (!std::cout) return 0;  // nobody can read it; main says why
     } else if (event.failure().code != errc::deadline_exceeded) {
       return fail(context, event.failure());
     }

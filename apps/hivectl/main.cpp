@@ -1,9 +1,12 @@
 #include <clocale>
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 
 #include "apps/hivectl/session.hpp"
+#include "apps/hivectl/standard_output.hpp"
 #include "base/nearest_name.hpp"
+#include "base/utf8.hpp"
 
 namespace {
 
@@ -20,9 +23,9 @@ constexpr const char* footer =
     "Environment: HIVE_ENDPOINT (as --endpoint), HIVE_CONFIG (a hive.toml), NO_COLOR; for a node with TLS\n"
     "HIVE_CLIENT_TLS_CERTIFICATE, HIVE_CLIENT_TLS_KEY, HIVE_CLIENT_TLS_AUTHORITY.\n"
     "\n"
-    "Exit status: 0 done; 2 wrong usage; 3 what was waited for did not complete; 11 invalid_argument; 12 not_found;\n"
-    "13 already_exists; 14 failed_precondition; 15 resource_exhausted; 16 unavailable; 17 not_leader;\n"
-    "18 deadline_exceeded; 19 permission_denied; 20 data_loss; 21 internal.";
+    "Exit status: 0 done; 2 wrong usage; 3 what was waited for did not complete; 4 done, but the output could not be\n"
+    "written; 11 invalid_argument; 12 not_found; 13 already_exists; 14 failed_precondition; 15 resource_exhausted;\n"
+    "16 unavailable; 17 not_leader; 18 deadline_exceeded; 19 permission_denied; 20 data_loss; 21 internal.";
 
 constexpr const char* leaf_footer =
     "Every command also takes --endpoint HOST:PORT[,HOST:PORT...], --timeout TIME, --linearizable and -o "
@@ -77,6 +80,8 @@ std::string describe_usage_failure(const CLI::App* app, const CLI::Error& proble
 }
 
 int run(int argc, char** argv) {
+  if (const int at = hive::find_argument_not_utf8(argc, argv); at > 0)
+    return hive::hivectl::fail_usage("argument " + std::to_string(at) + " is not UTF-8 text", {});
   std::setlocale(LC_TIME, "C");
   hive::hivectl::session context;
   CLI::App app{about, "hivectl"};
@@ -128,8 +133,13 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int status = run(argc, argv);
-  std::cout << std::flush;
+  hive::hivectl::hold_standard_descriptors();
+  hive::hivectl::standard_output output;
+  int status = run(argc, argv);
+  if (const int reason = output.finish(); reason != 0) {
+    std::cerr << "error: the output could not be written: " << std::strerror(reason) << "\n";
+    if (status == 0) status = hive::hivectl::exit_output_lost;
+  }
   std::cerr << std::flush;
   // The SDK's threads live as long as the process: nothing global may be destroyed under them.
   std::_Exit(status);

@@ -16,6 +16,8 @@ namespace hive::hivectl {
 /// Exit statuses besides those of hive::exit_status; documented in `hivectl --help` and docs/cli.md.
 constexpr int exit_usage = 2;
 constexpr int exit_not_completed = 3;
+/// The command was done: to repeat it because of its output may do it twice.
+constexpr int exit_output_lost = 4;
 
 /// What the whole program was told, and the connection that its command uses.
 struct session {

@@ -351,6 +351,7 @@ int print_logs(session& context, const task_logs_options& options) {
       std::ostream& to = is_stderr ? std::cerr : std::cout;
       to.write(chunk.data().data(), static_cast<std::streamsize>(chunk.data().size()));
       to.flush();
+      if (!std::cout) return 0;  // nobody can read it; main says why
     }
     const bool is_moving = page->next_offset() > offset;
     offset = page->next_offset();

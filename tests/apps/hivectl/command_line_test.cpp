@@ -76,6 +76,8 @@ TEST_CASE("wrong command lines are refused before anything is sent, each with it
       {{"plan", "pause", "plan-!"}, invalid_argument, "plan"},
       {{"events", "tail", "--task", "x"}, invalid_argument, "--task"},
       {{"--endpoint", "nowhere", "status"}, invalid_argument, "endpoint"},
+      {{"task", "create", "--title", "\xFF\xFE", "--", "echo"}, 2, "argument 4 is not UTF-8 text"},
+      {{"worker", "get", "a\xC3"}, 2, "argument 3 is not UTF-8 text"},
   };
   for (const command_line& line : lines) {
     std::string text;
@@ -93,6 +95,7 @@ TEST_CASE("wrong worker command lines are refused") {
       {{"--slots", "0"}, 2, "--slots"},
       {{"--slots", "4097"}, 2, "--slots"},
       {{"--unknown"}, 2, "--unknown"},
+      {{"--name", "a\xFF"}, 2, "argument 2 is not UTF-8 text"},
       {{"--label", "x"}, invalid_argument, "KEY=VALUE"},
       {{"--drain-timeout", "5"}, invalid_argument, "--drain-timeout must be a duration"},
       {{"--endpoint", "x"}, invalid_argument, "endpoint"}};
@@ -142,6 +145,31 @@ TEST_CASE("a local mistake gives no advice about the node, and each help ends wi
   const std::string help = run("hivectl", {"task", "get", "--help"}).stdout_text;
   CHECK(help.find("Every command also takes --endpoint") != std::string::npos);
   CHECK(help.find("Begin with") == std::string::npos);
+}
+
+TEST_CASE("a command whose output is lost does not end as if all were well") {
+  executor::process_payload payload;
+  payload.script =
+      "check() { \"$@\"; echo \"$? $*\" >&2; }\n"
+      "check $1 --help > /dev/full; check $1 completion bash > /dev/full; check $1 version >&-\n"
+      "check $1 task get x > /dev/full; check $1 version > /dev/null\n"
+      "$1 --help-all | true\n";
+  payload.interpreter = {"bash"};
+  payload.script = "set -- '" + std::string{HIVE_PROGRAM_FOLDER} + "/hivectl'\n" + payload.script;
+  const auto outcome = executor::run_process(payload, {}, {}, {});
+  REQUIRE(outcome.has_value());
+  const auto& words = outcome->stderr_text;
+  INFO(words);
+  const auto counted = [&words](const std::string& text) {
+    int count = 0;
+    for (auto at = words.find(text); at != std::string::npos; at = words.find(text, at + 1)) ++count;
+    return count;
+  };
+  CHECK(counted("error: the output could not be written: No space left on device\n4 ") == 2);
+  CHECK(counted("error: the output could not be written: Bad file descriptor\n4 ") == 1);
+  CHECK(counted("\n11 ") == 1);  // nothing was to be written
+  CHECK(counted("\n0 ") == 1);
+  CHECK(counted("error: the output") == 3);
 }
 
 TEST_CASE("a graph of a plan file needs no node") {
