@@ -55,6 +55,16 @@ error describe_follower(const std::string& node, const std::string& leader) {
           {}};
 }
 
+/// What can be known without a node, so that a mistake in the files is not taken for trouble with the network.
+result<void> check_files(const gate::tls_files& files) {
+  const auto checked = gate::tunnel::check(files);
+  if (checked) return {};
+  error failure = checked.failure();
+  if (!failure.field.empty()) failure.field = "client.tls_" + failure.field;
+  if (failure.code == errc::unavailable) failure.code = errc::invalid_argument;  // it is there, and cannot be read
+  return failure;
+}
+
 }  // namespace
 
 result<std::shared_ptr<link>> link::open(const config::client_config& settings) {
@@ -79,6 +89,9 @@ result<std::shared_ptr<link>> link::open(const config::client_config& settings) 
   std::lock_guard lock(mutex);
   auto& known = open_links[key];
   if (auto shared = known.lock()) return shared;
+  if (how.security) {
+    if (auto checked = check_files(how.security->files); !checked) return checked.failure();
+  }
   auto made = make(runtime::instance(), std::move(how));
   known = made;
   return made;

@@ -57,7 +57,9 @@ class link {
     std::optional<gate::tunnel::options> security;
   };
 
-  /// Of the settings: endpoint, prefer and tls_*. What shares all of them shares a link.
+  /// Of the settings: endpoint, prefer and tls_*. What shares all of them shares a link. invalid_argument with the
+  /// setting as field; also, and not_found, for certificate files that cannot be used now. They are read anew for each
+  /// connection, and may be replaced.
   static result<std::shared_ptr<link>> open(const config::client_config& settings);
 
   /// The last reference may be dropped on any thread: the end waits for what the link is about to do (seconds), but not

@@ -64,6 +64,19 @@ bool watch(int poll, int descriptor, std::uint32_t events, std::uint64_t key) {
 
 }  // namespace
 
+result<void> tunnel::check(const tls_files& files) {
+  const auto loaded = tls_context::load(files, tls_end::client);
+  if (loaded) return {};
+  error failure = loaded.failure();
+  for (const auto& [field, path] :
+       {std::pair{"certificate", &files.certificate}, {"key", &files.key}, {"authority", &files.authority}}) {
+    // The context's messages name the file to blame first.
+    const std::string named = "the " + std::string{field} + " " + *path;
+    if (failure.field.empty() && failure.message.find(named) != std::string::npos) failure.field = field;
+  }
+  return failure;
+}
+
 result<std::unique_ptr<tunnel>> tunnel::open(int socket, const options& how) {
   // Read anew each time: a certificate that was replaced is used from the next connection on.
   auto context = tls_context::load(how.files, tls_end::client);

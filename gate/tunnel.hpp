@@ -24,6 +24,10 @@ class tunnel {
     std::uint32_t payload_bytes_max = 64U << 20U;
   };
 
+  /// Whether the files can be used now, without a connection; open() reads them anew. As tls_context::load, and the
+  /// error's field is the one to blame: certificate, key or authority.
+  static result<void> check(const tls_files& files);
+
   /// Owns `socket`, a connected, non-blocking TCP socket. Waits at most `timeout`. unavailable if the node does not
   /// speak TLS or not in time; permission_denied if its certificate is not of our authority, not for `server_name`, or
   /// not a node's of our cluster; as tls_context::load for the files.

@@ -16,6 +16,7 @@
 #include "client/worker.hpp"
 #include "config/config.hpp"
 #include "config/logging.hpp"
+#include "gate/tls_context.hpp"
 
 namespace {
 
@@ -152,6 +153,9 @@ int run(const worker_arguments& arguments) {
   if (const auto logging = config::configure_logging(options->connection.log); !logging) return fail(logging.failure());
   if (!executor::adopt_orphans())
     std::cerr << "warning: processes that leave their group cannot be ended with their task\n";
+  const std::string& key = options->connection.tls_key;
+  if (!key.empty() && gate::is_open_to_others(key))
+    std::cerr << "warning: others than the owner may read the private key " << key << ": chmod 600\n";
   const auto connection = connect(options->connection);
   if (!connection) return fail(connection.failure());
 

@@ -7,6 +7,7 @@
 #include "apps/plan_files/plan_files.hpp"
 #include "config/config.hpp"
 #include "config/logging.hpp"
+#include "gate/tls_context.hpp"
 
 namespace hive::hivectl {
 namespace {
@@ -90,6 +91,8 @@ std::shared_ptr<client> session::connect_with(std::vector<config::setting_overri
     return nullptr;
   }
   is_node_asked = true;
+  if (!settings->tls_key.empty() && gate::is_open_to_others(settings->tls_key))
+    std::cerr << "warning: others than the owner may read the private key " << settings->tls_key << ": chmod 600\n";
   auto connected = connect_soon(*settings);
   if (connected) {
     client_ = *connected;
@@ -119,6 +122,10 @@ result<std::shared_ptr<client>> session::connect_to(const std::string& node, mil
 }
 
 int fail(const session& from, const error& failure) {
+  // What is wrong here says nothing about the node.
+  if (failure.field.starts_with("client.tls_"))
+    return fail(failure, "hivectl tls show tells what is wrong with certificates; docs/operations.md makes new ones");
+  if (failure.field.starts_with("client.")) return fail(failure, std::string{});
   return fail(failure, from.is_node_asked ? next_step(failure.code, from.endpoint) : std::string{});
 }
 
