@@ -1,6 +1,7 @@
 #include "apps/hivectl/pem_folder.hpp"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,8 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+
+#include "gate/tls_context.hpp"
 
 namespace hive::hivectl {
 namespace {
@@ -64,6 +67,23 @@ std::vector<std::string> pem_folder::names() const {
   }
   std::sort(found.begin(), found.end());
   return found;
+}
+
+std::string pem_folder::problem_of(const std::string& name, const std::string& authority) const {
+  // The check takes files, and what is to be trusted may be a part of one.
+  const int file = ::memfd_create("authority", MFD_CLOEXEC);
+  if (file < 0) return std::string{"cannot be checked: "} + std::strerror(errno);
+  const bool is_written = ::write(file, authority.data(), authority.size()) == static_cast<ssize_t>(authority.size());
+  const std::string path = "/proc/self/fd/" + std::to_string(file);
+  const auto loaded =
+      gate::tls_context::load({certificate_path(name).string(), key_path(name).string(), path}, gate::tls_end::client);
+  ::close(file);
+  if (!is_written) return "cannot be checked";
+  if (loaded) return {};
+  const std::string& why = loaded.failure().message;
+  const auto reason = why.rfind(": ");
+  const bool is_of_key = why.find("key " + key_path(name).string()) != std::string::npos;
+  return (is_of_key ? "key: " : "") + (reason == std::string::npos ? why : why.substr(reason + 2));
 }
 
 result<void> pem_folder::make() const {

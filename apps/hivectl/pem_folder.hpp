@@ -23,6 +23,9 @@ class pem_folder {
   /// Names of the certificates but the authority's, sorted.
   [[nodiscard]] std::vector<std::string> names() const;
 
+  /// How the certificate stands against `authority` (PEM of one or more): empty if it holds, else why not.
+  [[nodiscard]] std::string problem_of(const std::string& name, const std::string& authority) const;
+
   /// Makes the folder (0700) if it is missing.
   [[nodiscard]] result<void> make() const;
   [[nodiscard]] result<gate::key_pair> read(const std::string& name) const;

@@ -4,6 +4,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "apps/hivectl/message_json.hpp"
 #include "apps/hivectl/pem_folder.hpp"
 #include "apps/hivectl/session.hpp"
 #include "gate/identity.hpp"
@@ -56,7 +57,7 @@ result<gate::role_set> parse_roles(const std::string& text) {
   return roles;
 }
 
-nlohmann::json describe(const pem_folder& folder, const gate::certificate_facts& facts) {
+nlohmann::ordered_json describe(const pem_folder& folder, const gate::certificate_facts& facts) {
   return {{"name", facts.name},
           {"cluster", facts.cluster},
           {"roles", gate::to_string(facts.roles)},
@@ -64,6 +65,12 @@ nlohmann::json describe(const pem_folder& folder, const gate::certificate_facts&
           {"valid_until", iso_time(facts.when.until_unix_s * 1'000)},
           {"certificate", folder.certificate_path(facts.name).string()},
           {"key", folder.key_path(facts.name).string()}};
+}
+
+nlohmann::ordered_json describe_authority(const pem_folder& folder, const std::string& cluster) {
+  return {{"cluster", cluster},
+          {"certificate", folder.certificate_path(authority_name).string()},
+          {"key", folder.key_path(authority_name).string()}};
 }
 
 /// How to use a certificate, in the form of what uses it.
@@ -86,11 +93,19 @@ void tell_use(const session& context, const pem_folder& folder, const gate::cert
   }
 }
 
+/// JSON, or the same in YAML.
+void print_value(const session& context, const nlohmann::ordered_json& value) {
+  if (context.format == "yaml")
+    std::cout << to_yaml(value);
+  else
+    std::cout << value.dump(2) << "\n";
+}
+
 int tell_certificate(const session& context, const pem_folder& folder, const std::string& pem, bool is_new) {
   const auto facts = gate::read_certificate(pem);
   if (!facts) return fail(context, facts.failure());
   if (!context.out.is_table()) {
-    std::cout << describe(folder, *facts).dump(2) << "\n";
+    print_value(context, describe(folder, *facts));
     return 0;
   }
   context.out.print_fields({{"certificate", folder.certificate_path(facts->name).string()},
@@ -107,13 +122,17 @@ int init(const session& context, const tls_arguments& told) {
   auto made = gate::make_authority(told.cluster, gate::valid_for_days(told.authority_days));
   if (!made) return fail(context, made.failure());
   if (auto done = folder.make(); !done) return fail(context, done.failure());
-  if (auto done = folder.add(authority_name, *made); !done) return fail(context, done.failure());
+  if (auto done = folder.add(authority_name, *made); !done) {
+    if (done.failure().code != errc::already_exists) return fail(context, done.failure());
+    return fail(
+        {errc::already_exists,
+         told.folder + " holds an authority already; a new one would not know its certificates",
+         {}},
+        "issue more certificates of it with hivectl tls issue, replace it with hivectl tls rotate --authority, or "
+        "name another folder with --dir");
+  }
   if (!context.out.is_table()) {
-    std::cout << nlohmann::json{{"cluster", told.cluster},
-                                {"certificate", folder.certificate_path(authority_name).string()},
-                                {"key", folder.key_path(authority_name).string()}}
-                     .dump(2)
-              << "\n";
+    print_value(context, describe_authority(folder, told.cluster));
     return 0;
   }
   context.out.print_fields({{"authority", folder.certificate_path(authority_name).string()},
@@ -162,19 +181,56 @@ int rotate(const session& context, const tls_arguments& told) {
   const auto authority = folder.read(authority_name);
   if (!authority) return fail(context, authority.failure());
   const auto names = told.names.empty() ? folder.names() : told.names;
+  auto list = nlohmann::ordered_json::array();
   for (const std::string& name : names) {
     if (auto done = renew(folder, *authority, name, told.days); !done) return fail(context, done.failure());
     const auto pem = folder.read_certificate(name);
-    if (const int status = pem ? tell_certificate(context, folder, *pem, false) : fail(context, pem.failure());
-        status != 0)
-      return status;
+    const auto facts = pem ? gate::read_certificate(*pem) : result<gate::certificate_facts>(pem.failure());
+    if (!facts) return fail(context, facts.failure());
+    list.push_back(describe(folder, *facts));
+    if (context.out.is_table()) tell_certificate(context, folder, *pem, false);
   }
-  if (context.out.is_table())
-    context.out.print_line(names.empty()
-                               ? "there is no certificate to renew"
-                               : "next: copy the new files over the old ones; nodes notice within seconds, clients "
-                                 "at their next connection");
+  if (!context.out.is_table()) {
+    print_value(context, list);
+    return 0;
+  }
+  context.out.print_line(names.empty() ? "there is no certificate to renew"
+                                       : "next: copy the new files over the old ones; nodes notice within seconds, "
+                                         "clients at their next connection");
   return 0;
+}
+
+int tell_authority(const session& context, const pem_folder& folder, const std::string& cluster, bool is_finished,
+                   const std::string& words) {
+  if (context.out.is_table()) {
+    context.out.print_line(words);
+    return 0;
+  }
+  auto value = describe_authority(folder, cluster);
+  value["is_finished"] = is_finished;
+  print_value(context, value);
+  return 0;
+}
+
+/// The second step. Not before every certificate of the folder is of the new authority: the others end to work with it.
+int finish_authority(const session& context, const pem_folder& folder, const std::vector<std::string>& authorities,
+                     const std::string& cluster) {
+  if (authorities.size() < 2)
+    return fail({errc::failed_precondition, "no change of the authority is under way", {}},
+                "hivectl tls rotate --authority begins one");
+  std::string left;
+  for (const std::string& name : folder.names()) {
+    if (!folder.problem_of(name, authorities.front()).empty()) left += " " + name;
+  }
+  if (!left.empty())
+    return fail(
+        {errc::failed_precondition, "these do not hold against the new authority, and would end to work:" + left, {}},
+        "renew them with hivectl tls rotate" + left +
+            " and copy the files; who is to lose its access needs no new one: move its files out of the folder");
+  if (auto done = folder.replace_certificate(authority_name, authorities.front()); !done)
+    return fail(context, done.failure());
+  return tell_authority(context, folder, cluster, true,
+                        "next: copy authority.crt everywhere again; certificates of the old authority end to work");
 }
 
 /// Until --finish both authorities are trusted, so that certificates can be exchanged one by one.
@@ -182,32 +238,33 @@ int rotate_authority(const session& context, const tls_arguments& told) {
   const pem_folder folder(told.folder);
   const auto old = folder.read(authority_name);
   if (!old) return fail(context, old.failure());
-  const auto certificates = gate::split_certificates(old->certificate);
-  if (told.is_finish) {
-    if (auto done = folder.replace_certificate(authority_name, certificates.front()); !done)
-      return fail(context, done.failure());
-    if (context.out.is_table())
-      context.out.print_line(
-          "next: copy authority.crt everywhere again; certificates of the old authority end to work");
-    return 0;
-  }
-  if (certificates.size() > 1)
-    return fail(context, {errc::failed_precondition,
-                          "the last change of the authority is not finished: hivectl tls rotate --authority --finish",
-                          {}});
+  const auto authorities = gate::split_certificates(old->certificate);
   const auto cluster = gate::cluster_of_authority(old->certificate);
   if (!cluster) return fail(context, cluster.failure());
+  if (told.is_finish) return finish_authority(context, folder, authorities, *cluster);
+  if (authorities.size() > 1)
+    return fail({errc::failed_precondition, "the last change of the authority is not finished", {}},
+                "hivectl tls rotate, copy the certificates, then hivectl tls rotate --authority --finish");
   auto made = gate::make_authority(*cluster, gate::valid_for_days(told.authority_days));
   if (!made) return fail(context, made.failure());
   made->certificate += old->certificate;
   if (auto done = folder.replace(authority_name, *made); !done) return fail(context, done.failure());
-  if (context.out.is_table())
-    context.out.print_line(
-        "authority.crt now holds the new and the old authority. next:\n"
-        "  1. copy authority.crt to all nodes, workers and clients\n"
-        "  2. hivectl tls rotate, and copy the new certificates to all of them\n"
-        "  3. hivectl tls rotate --authority --finish, and copy authority.crt again");
-  return 0;
+  return tell_authority(context, folder, *cluster, false,
+                        "authority.crt now holds the new and the old authority. next:\n"
+                        "  1. copy authority.crt to all nodes, workers and clients\n"
+                        "  2. hivectl tls rotate, and copy the new certificates to all of them\n"
+                        "  3. hivectl tls rotate --authority --finish, and copy authority.crt again");
+}
+
+/// "ok", or what is wrong with it.
+std::string describe_standing(const pem_folder& folder, const std::string& name,
+                              const std::vector<std::string>& authorities) {
+  std::string whole;
+  for (const auto& one : authorities) whole += one;
+  const std::string problem = folder.problem_of(name, whole);
+  if (!problem.empty()) return problem;
+  const bool is_of_old = authorities.size() > 1 && !folder.problem_of(name, authorities.front()).empty();
+  return is_of_old ? "of the old authority" : "ok";
 }
 
 int show(const session& context, const tls_arguments& told) {
@@ -215,21 +272,36 @@ int show(const session& context, const tls_arguments& told) {
   const auto authority = folder.read_certificate(authority_name);
   if (!authority) return fail(context, authority.failure());
   const std::int64_t now_s = now_unix_ms() / 1'000;
-  table rows{{"NAME", "ROLES", "HOSTS", "VALID UNTIL", "DAYS LEFT"}, {}};
-  auto list = nlohmann::json::array();
+  const auto authorities = gate::split_certificates(*authority);
+  table rows{{"NAME", "ROLES", "HOSTS", "VALID UNTIL", "DAYS LEFT", "CHECK"}, {}};
+  auto list = nlohmann::ordered_json::array();
+  for (std::size_t i = 0; i < authorities.size(); ++i) {
+    const auto cluster = gate::cluster_of_authority(authorities[i]);
+    if (!cluster) return fail(context, {cluster.failure().code, "authority.crt: " + cluster.failure().message, {}});
+    const std::string standing = authorities.size() == 1 ? "ok" : i == 0 ? "new" : "old, trusted until --finish";
+    rows.rows.push_back({authority_name, "authority of " + *cluster, "", "", "", standing});
+    auto value = describe_authority(folder, *cluster);
+    value["roles"] = authority_name;
+    value["check"] = standing;
+    if (i > 0) value.erase("key");  // it is of the new one
+    list.push_back(std::move(value));
+  }
   for (const std::string& name : folder.names()) {
     const auto pem = folder.read_certificate(name);
     const auto facts = pem ? gate::read_certificate(*pem) : result<gate::certificate_facts>(pem.failure());
     if (!facts) return fail(context, {facts.failure().code, name + ".crt: " + facts.failure().message, {}});
-    list.push_back(describe(folder, *facts));
+    const std::string standing = describe_standing(folder, name, authorities);
+    auto value = describe(folder, *facts);
+    value["check"] = standing;
+    list.push_back(std::move(value));
     rows.rows.push_back({facts->name, gate::to_string(facts->roles), joined(facts->hosts),
-                         date_of(facts->when.until_unix_s),
-                         std::to_string((facts->when.until_unix_s - now_s) / day_s)});
+                         date_of(facts->when.until_unix_s), std::to_string((facts->when.until_unix_s - now_s) / day_s),
+                         standing});
   }
   if (context.out.is_table()) {
     context.out.print(rows);
   } else {
-    std::cout << list.dump(2) << "\n";
+    print_value(context, list);
   }
   return 0;
 }
@@ -283,7 +355,9 @@ void add_tls_commands(CLI::App& app, session& context) {
   rotating->add_flag("--finish", told->is_finish, "The second step: the old authority is trusted no more")
       ->needs(authority);
 
-  add("show", "List the certificates of the folder and how long they are valid.", show);
+  add("show",
+      "List the authority and the certificates of the folder, how long they are valid, and whether they fit together.",
+      show);
 }
 
 }  // namespace hive::hivectl
