@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -34,7 +35,28 @@ error cannot(const std::string& what, const std::filesystem::path& path) {
   const errc code = errno == ENOSPC || errno == EDQUOT ? errc::resource_exhausted
                     : errno == ENOENT                  ? errc::not_found
                                                        : errc::invalid_argument;
-  return {code, "cannot " + what + " " + path.string() + ": " + std::strerror(errno), {}};
+  return {code, "cannot " + what + " " + path.string() + ": " + std::strerror(errno), "file"};
+}
+
+/// What is no regular file is never replaced: not a device, not a pipe, and not a link, wherever it leads.
+result<void> check_target(const std::filesystem::path& target) {
+  struct stat facts {};
+  if (::lstat(target.c_str(), &facts) != 0) {
+    if (errno == ENOENT) return {};
+    return cannot("create", target);
+  }
+  if (S_ISREG(facts.st_mode)) return {};
+  const std::string what = S_ISLNK(facts.st_mode) ? "a symbolic link" : S_ISDIR(facts.st_mode) ? "a folder" : "no file";
+  return error{errc::invalid_argument, target.string() + " is " + what + ": a backup replaces regular files only",
+               "file"};
+}
+
+bool is_locked(const std::filesystem::path& path) {
+  const int opened = ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (opened < 0) return false;
+  const bool locked = ::flock(opened, LOCK_EX | LOCK_NB) != 0;
+  ::close(opened);
+  return locked;
 }
 
 /// FILE.part until all of it is on disk. Removed if it never gets that far.
@@ -50,14 +72,22 @@ class part_file {
   part_file& operator=(const part_file&) = delete;
 
   result<void> create() {
-    const int opened = ::open(part_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    if (opened < 0) return cannot("create", part_);
-    if (::flock(opened, LOCK_EX | LOCK_NB) != 0) {
-      ::close(opened);
-      return error{errc::unavailable, "another backup is being written to " + part_.string(), {}};
+    if (auto checked = check_target(target_); !checked) return checked;
+    // Never what is there: it may be somebody else's, or readable by others.
+    const int opened = ::open(part_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (opened < 0 && errno != EEXIST) return cannot("create", part_);
+    if (opened < 0) {
+      if (is_locked(part_))
+        return error{errc::unavailable, "another backup is being written to " + part_.string(), "file"};
+      return error{errc::already_exists,
+                   part_.string() +
+                       " is there, of a backup that was interrupted or of something else: remove it, or "
+                       "name another file",
+                   "file"};
     }
     descriptor_ = opened;  // from here on it is ours to remove
-    if (::ftruncate(descriptor_, 0) != 0) return cannot("write", part_);
+    // Tells others that it is being written; a file system without locks can do without.
+    [[maybe_unused]] const int ignored = ::flock(opened, LOCK_EX | LOCK_NB);
     return {};
   }
   result<void> append(const std::string& data) {
@@ -72,6 +102,7 @@ class part_file {
   /// Under its own name, durably.
   result<void> finish() {
     if (::fsync(descriptor_) != 0) return cannot("write", part_);
+    if (auto checked = check_target(target_); !checked) return checked;
     if (::rename(part_.c_str(), target_.c_str()) != 0) return cannot("create", target_);
     ::close(std::exchange(descriptor_, -1));
     const auto folder = target_.has_parent_path() ? target_.parent_path() : std::filesystem::path(".");

@@ -195,7 +195,8 @@ class client {
   /// in it. The node serves meanwhile. The bytes go to FILE.part, which gets its name (and replaces what has it) once
   /// it is complete and on disk. Answers the size. Blocks, for the copying and the way, however long they take.
   /// resource_exhausted: there are too many copies, or a disk is full; not_found: the folder does not exist, or the
-  /// copy was lost again and again.
+  /// copy was lost again and again; invalid_argument: `file` is there and no regular file; already_exists: FILE.part is
+  /// there. What is wrong with the file on this side has the field "file".
   result<std::uint64_t> backup(const std::filesystem::path& file, const backup_progress& on_progress = {});
 
   /// Waits until the link has said hello to the node that it is for and answers what the node said. unavailable after

@@ -46,7 +46,8 @@ class transfer_line {
 
 int back_up(session& context, const backup_arguments& told) {
   std::error_code ignored;
-  if (!told.is_overwriting && std::filesystem::exists(told.file, ignored))
+  const auto there = std::filesystem::symlink_status(told.file, ignored);  // a link is there, wherever it leads
+  if (!told.is_overwriting && std::filesystem::exists(there))
     return fail(context, {errc::already_exists, told.file + " exists: name another file, or say --overwrite", "FILE"});
   const auto connection = context.connection();
   if (!connection) return context.failed_status;
@@ -56,6 +57,10 @@ int back_up(session& context, const backup_arguments& told) {
     line.begin();
     return connection->backup(told.file, [&line](std::uint64_t done, std::uint64_t total) { line.draw(done, total); });
   }();
+  if (!bytes && bytes.failure().field == "file")
+    return fail(bytes.failure(), bytes.failure().code == errc::resource_exhausted
+                                     ? "make room on this machine's disk, or name a file on another one"
+                                     : std::string{});
   if (!bytes) return fail(context, bytes.failure());
   const auto took_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun_at).count();
@@ -84,7 +89,7 @@ int restore(const session& context, const backup_arguments& told) {
                             {"size", byte_count(restored->bytes)},
                             {"tasks", std::to_string(restored->tasks)},
                             {"plans", std::to_string(restored->plans)},
-                            {"check", "consistent"}});
+                            {"check", "its tables agree"}});
   context.out.print_line("");
   if (restored->was_member)
     context.out.print_line(
@@ -115,7 +120,8 @@ void add_backup_commands(CLI::App& app, session& context) {
       ->type_name("DIR");
   restoring->footer(
       "Run it where the node will run, as the user that it runs as (or as root: the files get the folder's owner).\n"
-      "The backup is proved consistent first. Tasks and plans go on from the moment of the backup: what was done "
+      "Its tables are checked first: that finds a torn copy, not every changed byte (the file has no checksums). Tasks "
+      "and plans go on from the moment of the backup: what was done "
       "after\n"
       "it is done again.");
   restoring->callback([&context, told] { context.action = [&context, told] { return restore(context, *told); }; });

@@ -131,7 +131,7 @@ void clear(core::table_transaction& tables, core::table where) {
   }
 }
 
-result<restored_store> prove(const core::table_reader& tables) {
+result<restored_store> check_tables(const core::table_reader& tables) {
   const auto checked = core::check(tables);
   if (!checked.violations().empty()) {
     std::string text = "the backup is not consistent, and is not restored:";
@@ -154,7 +154,7 @@ result<restored_store> prepare(const fs::path& folder, std::uint64_t bytes) {
   const auto store = persistence::store::open(options);
   if (!store) return store.failure();
   try {
-    auto facts = prove(*(*store)->read());
+    auto facts = check_tables(*(*store)->read());
     if (!facts || !facts->was_member) return facts;
     const auto change = (*store)->write();
     for (const auto where : std::array{core::table::log, core::table::log_meta}) clear(*change, where);

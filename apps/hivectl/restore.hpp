@@ -15,9 +15,9 @@ struct restored_store {
   bool was_member = false;
 };
 
-/// Makes a data folder for a node that stands alone of a backup: the backup is copied into a folder beside, proved
-/// consistent there, freed of what made it a member of a cluster (its log, its vote, its identity), and only then
-/// renamed to FOLDER/data.mdb, in one step: at no time a node would take a half of it for its data.
+/// Makes a data folder for a node that stands alone of a backup: the backup is copied into a folder beside, its tables
+/// are checked there, it is freed of what made it a member of a cluster (its log, its vote, its identity), and only
+/// then renamed to FOLDER/data.mdb, in one step: at no time a node would take a half of it for its data.
 ///
 /// already_exists: the folder has data. not_found: no such file. unavailable: a node uses the folder. data_loss,
 /// failed_precondition: the file is damaged, or no store of this version. On a failure nothing is left behind.

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include <sys/stat.h>
+
 #include "core/keys.hpp"
 #include "persistence/store.hpp"
 #include "tests/integration/node_fixture.hpp"
@@ -125,6 +127,42 @@ TEST_CASE("the SDK tells how a backup goes on, and replaces the file only when t
   const auto refused = server.ctl({"backup", file.string()});
   CHECK(refused.status == exit_status(errc::already_exists));
   CHECK(server.ctl({"backup", "--overwrite", file.string()}).status == 0);
+}
+
+TEST_CASE("a backup replaces regular files only, and takes no part file of somebody else for its own") {
+  const node server;
+  const auto file = server.folder() / "hive.backup";
+  const auto part = file.string() + ".part";
+  const auto refused = [&](std::vector<std::string> arguments, errc code, const std::string& words) {
+    const auto outcome = server.ctl(std::move(arguments));
+    INFO(outcome.output);
+    CHECK(outcome.status == exit_status(code));
+    CHECK(outcome.output.find(words) != std::string::npos);
+  };
+  const auto pipe = server.folder() / "pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  refused({"backup", "--overwrite", pipe.string()}, errc::invalid_argument, "replaces regular files only");
+  CHECK(std::filesystem::is_fifo(pipe));
+  const auto dangling = server.folder() / "dangling";
+  std::filesystem::create_symlink(server.folder() / "nowhere", dangling);
+  refused({"backup", dangling.string()}, errc::already_exists, "exists");
+  refused({"backup", "--overwrite", dangling.string()}, errc::invalid_argument, "is a symbolic link");
+  CHECK(std::filesystem::is_symlink(dangling));
+
+  std::ofstream(part) << "somebody's";
+  refused({"backup", file.string()}, errc::already_exists, part + " is there");
+  CHECK(std::filesystem::file_size(part) == 10);
+  CHECK_FALSE(std::filesystem::exists(file));
+  std::filesystem::remove(part);
+  CHECK(server.ctl({"backup", file.string()}).status == 0);
+  using std::filesystem::perms;
+  CHECK(std::filesystem::status(file).permissions() == (perms::owner_read | perms::owner_write));
+  CHECK_FALSE(std::filesystem::exists(part));
+
+  // Of this machine's disk, and so without advice about the node.
+  const auto missing = server.ctl({"backup", (server.folder() / "missing" / "file").string()});
+  CHECK(missing.status == exit_status(errc::not_found));
+  CHECK(missing.output.find("next:") == std::string::npos);
 }
 
 TEST_CASE("a backup whose node dies leaves no file, and the node's leftovers go with its next start") {
