@@ -46,6 +46,8 @@ std::string section_title(const std::string& section) {
   if (section == "plans") return "Limits of plans.";
   if (section == "workers") return "Worker sessions.";
   if (section == "events") return "The event log and its subscribers.";
+  if (section == "cluster")
+    return "The cluster that the node is a member of: none until it has a name. docs/operations.md leads through it.";
   return "Programs that talk to a node: hivectl, hive-worker and everything built on the client library.";
 }
 
