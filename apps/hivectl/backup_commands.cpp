@@ -66,7 +66,7 @@ int back_up(session& context, const backup_arguments& told) {
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun_at).count();
   const auto path = std::filesystem::absolute(told.file, ignored).string();
   if (!context.out.is_table()) {
-    std::cout << nlohmann::json{{"file", path}, {"bytes", *bytes}, {"took_ms", took_ms}}.dump(2) << "\n";
+    context.out.print_value({{"file", path}, {"bytes", *bytes}, {"took_ms", took_ms}});
     return 0;
   }
   context.out.print_fields({{"backup", path}, {"size", byte_count(*bytes)}, {"took", std::to_string(took_ms) + " ms"}});
@@ -78,11 +78,12 @@ int restore(const session& context, const backup_arguments& told) {
   const auto restored = restore_store(told.file, told.data_dir);
   if (!restored) return fail(context, restored.failure());
   if (!context.out.is_table()) {
-    std::cout << nlohmann::json{{"data_dir", told.data_dir},          {"bytes", restored->bytes},
-                                {"tasks", restored->tasks},           {"plans", restored->plans},
-                                {"was_member", restored->was_member}, {"log_entries_removed", restored->log_entries}}
-                     .dump(2)
-              << "\n";
+    context.out.print_value({{"data_dir", told.data_dir},
+                             {"bytes", restored->bytes},
+                             {"tasks", restored->tasks},
+                             {"plans", restored->plans},
+                             {"was_member", restored->was_member},
+                             {"log_entries_removed", restored->log_entries}});
     return 0;
   }
   context.out.print_fields({{"restored", told.data_dir},

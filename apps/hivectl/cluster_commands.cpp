@@ -1,13 +1,15 @@
 #include <unistd.h>
 
+#include <charconv>
 #include <iostream>
+#include <limits>
 #include <optional>
-#include <sstream>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "apps/hivectl/cluster_recovery.hpp"
+#include "apps/hivectl/cluster_status.hpp"
 #include "apps/hivectl/session.hpp"
 #include "apps/plan_files/plan_files.hpp"
 
@@ -25,6 +27,9 @@ constexpr milliseconds named_patience{1'500};
 constexpr std::chrono::seconds status_age_max{5};
 /// Close enough for the leader to bring it to the end of the log and promote it in one go.
 constexpr std::uint64_t lag_max = 1'000;
+
+/// As cluster.node_id of hived.
+constexpr std::uint64_t node_id_max = std::numeric_limits<std::int64_t>::max();
 
 struct cluster_arguments {
   std::uint64_t node_id = 0;
@@ -47,8 +52,12 @@ std::string next_step(errc code) {
              "they are lost for ever see hivectl cluster recover --help";
     case errc::deadline_exceeded:
       return "it may have happened, or may yet: look with hivectl cluster status before you repeat it";
-    default:
+    case errc::not_found:
+    case errc::already_exists:
+    case errc::failed_precondition:
       return "see the members: hivectl cluster status";
+    default:
+      return {};
   }
 }
 
@@ -58,74 +67,11 @@ int fail_change(const error& failure) {
                            : next_step(failure.code));
 }
 
-std::string id_text(std::uint64_t node_id) { return "node " + std::to_string(node_id); }
-
 const v1::ClusterMember* find_member(const v1::ClusterStatusResponse& status, std::uint64_t node_id) {
   for (const auto& one : status.members()) {
     if (one.node_id() == node_id) return &one;
   }
   return nullptr;
-}
-
-// ---- status
-
-std::string leader_text(const v1::ClusterStatusResponse& status) {
-  if (status.leader_id() == 0) return "none known: changes must wait for an election";
-  return id_text(status.leader_id()) + (status.leader_endpoint().empty() ? "" : " at " + status.leader_endpoint());
-}
-
-std::string under_way(const v1::ClusterStatusResponse& status) {
-  std::string text;
-  const auto add = [&text](bool is_so, const std::string& what) {
-    if (is_so) text += (text.empty() ? "" : ", ") + what;
-  };
-  add(status.is_change_pending(), "a change of the members");
-  add(status.is_installing(), "a copy of the leader's state is coming in");
-  add(status.is_transferring(), "leadership is being handed over");
-  return text;
-}
-
-table member_table(const v1::ClusterStatusResponse& status) {
-  const bool is_leader = status.role() == "leader";
-  table rows{{"ID", "ENDPOINT", "ROLE", "LEADS", "LINKED", "LAG", "VERSION"}, {}};
-  for (const auto& one : status.members()) {
-    // Only a leader knows how far the others are.
-    const bool is_lag_known = is_leader && one.node_id() != status.node_id();
-    rows.rows.push_back({std::to_string(one.node_id()), one.endpoint(), name_of(one.role()),
-                         one.is_leader() ? "leader" : "-", one.is_linked() ? "yes" : "no",
-                         is_lag_known ? std::to_string(one.lag()) : "-", one.version().empty() ? "-" : one.version()});
-  }
-  return rows;
-}
-
-int show_status(session& context) {
-  const auto connection = context.connect_to({});
-  if (!connection) return fail(context, connection.failure());
-  const auto status = (*connection)->cluster_status();
-  if (!status) return fail(context, status.failure());
-  if (!context.out.is_table()) {
-    context.out.print(*status);
-    return 0;
-  }
-  if (status->role() == "standalone") {
-    context.out.print_fields({{"node", context.endpoint + "  standalone"}});
-    return 0;
-  }
-  const auto first = status->log_first();
-  const auto last = status->log_last();
-  context.out.print_fields(
-      {{"cluster", status->cluster()},
-       {"answered by", id_text(status->node_id()) + "  " + status->role()},
-       {"leader", leader_text(*status)},
-       {"term", std::to_string(status->term())},
-       {"log", (last < first ? "empty" : std::to_string(first) + " to " + std::to_string(last)) + ", committed to " +
-                   std::to_string(status->commit_index()) + ", applied to " + std::to_string(status->applied_index())},
-       {"under way", under_way(*status)},
-       {"FAILED", status->failure()}});
-  if (status->members().empty()) return 0;
-  context.out.print_line("");
-  context.out.print(member_table(*status));
-  return 0;
 }
 
 // ---- changes
@@ -134,13 +80,6 @@ struct found_leader {
   std::shared_ptr<client> connection;
   v1::ClusterStatusResponse status;
 };
-
-std::vector<std::string> split_endpoints(const std::string& all) {
-  std::vector<std::string> made;
-  std::istringstream text(all);
-  for (std::string one; std::getline(text, one, ',');) made.push_back(one);
-  return made;
-}
 
 /// Follows what nodes say of the leader, from the one that the session was pointed to, until `deadline`.
 result<found_leader> find_leader(session& context, steady_clock::time_point deadline) {
@@ -364,7 +303,7 @@ void explain_recovery(const stored_cluster& found, const cluster_arguments& told
          "id, and add it.\n";
 }
 
-int recover(const cluster_arguments& told) {
+int recover(const session& context, const cluster_arguments& told) {
   const auto found = read_stored_cluster(told.data_dir);
   const auto next = [](const error& failure) -> std::string {
     switch (failure.code) {
@@ -381,6 +320,15 @@ int recover(const cluster_arguments& told) {
     }
   };
   if (!found) return fail(found.failure(), next(found.failure()));
+  const auto& members = found->members.members;
+  if (found->members.find(replication::node_id{told.node_id}) == nullptr) {
+    std::string known;
+    for (const auto& one : members)
+      known += (known.empty() ? "" : ", ") + std::to_string(one.id.value) + " at " + one.address;
+    const error unknown{errc::invalid_argument,
+                        "this data knows no member " + std::to_string(told.node_id) + ", but " + known, "--node-id"};
+    return fail(unknown, next(unknown));
+  }
   explain_recovery(*found, told);
   if (!told.is_agreed) {
     std::cerr << "\nNothing was changed.\n";
@@ -388,6 +336,10 @@ int recover(const cluster_arguments& told) {
   }
   const auto done = recover_cluster(told.data_dir, told.node_id, told.endpoint);
   if (!done) return fail(done.failure(), next(done.failure()));
+  if (!context.out.is_table()) {
+    context.out.print_value({{"data_dir", told.data_dir}, {"node_id", told.node_id}, {"endpoint", told.endpoint}});
+    return 0;
+  }
   std::cout
       << id_text(told.node_id) << " is the only member now\n"
       << "next:  start hived with this folder, look with hivectl cluster status, then add the others, emptied and\n"
@@ -399,10 +351,35 @@ int recover(const cluster_arguments& told) {
 
 using arguments_ptr = std::shared_ptr<cluster_arguments>;
 
+/// Reads the text itself: conversions of the library take -1 and what is too large for the largest number there is.
+CLI::Option* add_node_id(CLI::App& command, const arguments_ptr& told, const std::string& name,
+                         const std::string& about) {
+  const auto read = [told](const CLI::results_t& texts) {
+    const std::string& text = texts.front();
+    std::uint64_t value = 0;
+    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (failure != std::errc{} || end != text.data() + text.size() || value < 1 || value > node_id_max)
+      throw CLI::ValidationError("NODE_ID", "must be 1 to " + std::to_string(node_id_max) + ", not " + text);
+    told->node_id = value;
+    return true;
+  };
+  return command.add_option(name, read, about)->type_name("UINT");
+}
+
 void require_node_id(CLI::App& command, const arguments_ptr& told) {
-  command.add_option("NODE_ID", told->node_id, "cluster.node_id of the node")
+  add_node_id(command, told, "NODE_ID", "cluster.node_id of the node")->required();
+}
+
+/// Where others are to find the node: a port that a person could mistype is looked at before anything is asked.
+void require_endpoint(CLI::App& command, const arguments_ptr& told, const std::string& name, const std::string& about) {
+  command.add_option(name, told->endpoint, about)
       ->required()
-      ->check(CLI::Range(std::uint64_t{1}, UINT64_MAX));
+      ->type_name("HOST:PORT")
+      ->check([](const std::string& text) {
+        const auto address = config::parse_endpoint(text, "ENDPOINT");
+        if (!address) return "ENDPOINT " + address.failure().message;
+        return address->port == 0 ? "ENDPOINT " + text + ": others must find the node at a port" : std::string{};
+      });
 }
 
 void add_role_commands(CLI::App& group, session& context) {
@@ -450,14 +427,10 @@ void add_recover_command(CLI::App& group, session& context) {
       "recover",
       "Last resort when most voters are lost for ever: make a stopped node the only member. Works on its data.");
   command->add_option("--data-dir", told->data_dir, "node.data_dir of the node")->required()->type_name("DIR");
-  command->add_option("--node-id", told->node_id, "cluster.node_id of the node")
-      ->required()
-      ->check(CLI::Range(std::uint64_t{1}, UINT64_MAX));
-  command->add_option("--endpoint", told->endpoint, "where the node will be reached")
-      ->required()
-      ->type_name("HOST:PORT");
+  add_node_id(*command, told, "--node-id", "cluster.node_id of the node")->required();
+  require_endpoint(*command, told, "--endpoint", "where the node will be reached");
   command->add_flag("--yes", told->is_agreed, "do it; without this the command only says what would be lost");
-  command->callback([&context, told] { context.action = [told] { return recover(*told); }; });
+  command->callback([&context, told] { context.action = [&context, told] { return recover(context, *told); }; });
 }
 
 }  // namespace
@@ -465,9 +438,19 @@ void add_recover_command(CLI::App& group, session& context) {
 void add_cluster_commands(CLI::App& app, session& context) {
   auto* group = app.add_subcommand("cluster", "Look at the cluster and change it.");
   group->require_subcommand(1);
+  group->footer(
+      "Examples:\n"
+      "  hivectl cluster status                                 who leads, who is linked, how far each is\n"
+      "  hivectl cluster add 4 n4.example.org:7117              a node that runs, empty, with node_id = 4\n"
+      "  hivectl cluster remove 3                               a dead one; its id is not to be used again\n"
+      "  hivectl cluster transfer                               before the restart of the leader\n"
+      "docs/operations.md leads through it.");
 
-  auto* status = group->add_subcommand("status", "Show the members, who leads, and how far each has come.");
-  status->callback([&context] { context.action = [&context] { return show_status(context); }; });
+  auto* status =
+      group->add_subcommand("status",
+                            "Show the members, who leads, and how far each has come, as the leader knows it; "
+                            "without one, as the first node that answers does.");
+  status->callback([&context] { context.action = [&context] { return show_cluster_status(context); }; });
 
   auto* initializing = group->add_subcommand(
       "init", "Make the node that is asked the first member of its cluster; it keeps all that it has.");
@@ -476,7 +459,7 @@ void add_cluster_commands(CLI::App& app, session& context) {
   auto told = std::make_shared<cluster_arguments>();
   auto* adding = group->add_subcommand("add", "Add a node that runs, empty, and let it vote once it has caught up.");
   require_node_id(*adding, told);
-  adding->add_option("ENDPOINT", told->endpoint, "HOST:PORT, cluster.endpoint of the node")->required();
+  require_endpoint(*adding, told, "ENDPOINT", "cluster.endpoint of the node");
   adding->add_flag("--stand-by", told->is_stand_by, "leave it without a vote");
   adding->add_option("--for", told->wait, "Longest time to catch up, e.g. 30m")->capture_default_str();
   adding->footer("May be repeated: what is done already is left as it is.");
@@ -486,7 +469,7 @@ void add_cluster_commands(CLI::App& app, session& context) {
 
   auto target = std::make_shared<cluster_arguments>();
   auto* transferring = group->add_subcommand("transfer", "Hand leadership over, before a restart for example.");
-  transferring->add_option("NODE_ID", target->node_id, "the voter to lead (default: the one with the most of the log)");
+  add_node_id(*transferring, target, "NODE_ID", "the voter to lead (default: the one with the most of the log)");
   transferring->callback(
       [&context, target] { context.action = [&context, target] { return transfer(context, *target); }; });
 

@@ -32,8 +32,10 @@ constexpr const char* leaf_footer =
     "table|json|yaml.\n"
     "hivectl --help tells the exit statuses.";
 
-/// Each command ends its help with what is its own; the root's footer is not repeated.
+/// Each command ends its help with what is its own; the root's footer is not repeated. What talks to no node takes no
+/// endpoint.
 void set_footers(CLI::App& command) {
+  if (command.get_name() == "tls" || command.get_name() == "restore" || command.get_name() == "recover") return;
   for (CLI::App* inner : command.get_subcommands({})) set_footers(*inner);
   const bool is_leaf = command.get_subcommands({}).empty();
   const std::string own = command.get_footer();

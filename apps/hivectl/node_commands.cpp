@@ -1,5 +1,4 @@
-#include <iostream>
-
+#include "apps/hivectl/message_json.hpp"
 #include "apps/hivectl/session.hpp"
 #include "apps/plan_files/plan_files.hpp"
 #include "core/health.hpp"
@@ -26,8 +25,13 @@ int show_status(session& context) {
   if (!connection) return context.failed_status;
   const auto status = connection->status();
   if (!status) return fail(context, status.failure());
+  // Only the node that gives tasks out knows who holds what.
+  const bool is_follower = status->role() != "leader" && status->role() != "standalone";
   if (!context.out.is_table()) {
-    context.out.print(*status);
+    auto value = to_json(*status);
+    if (is_follower) value.erase("slots_total");
+    if (is_follower) value.erase("slots_used");
+    context.out.print_value(value);
     return 0;
   }
   context.out.print_fields(
@@ -35,7 +39,9 @@ int show_status(session& context) {
        {"up", plan_files::format_duration_ms(status->uptime_ms())},
        {"workers", std::to_string(status->workers_active()) + " active, " + std::to_string(status->workers_draining()) +
                        " draining, " + std::to_string(status->workers_lost()) + " lost"},
-       {"slots", std::to_string(status->slots_used()) + " of " + std::to_string(status->slots_total()) + " used"},
+       {"slots", is_follower
+                     ? "-"
+                     : std::to_string(status->slots_used()) + " of " + std::to_string(status->slots_total()) + " used"},
        {"plans", counts_text(*status)},
        {"events", std::to_string(status->event_seq_first()) + " to " + std::to_string(status->event_seq_last()) + ", " +
                       plural(status->subscribers(), "subscriber")},
@@ -116,8 +122,11 @@ void add_node_commands(CLI::App& app, session& context, const std::string& versi
 
   auto* telling = app.add_subcommand("version", "Print the version.");
   telling->callback([&context, version] {
-    context.action = [version] {
-      std::cout << "hivectl " << version << std::endl;
+    context.action = [&context, version] {
+      if (context.out.is_table())
+        context.out.print_line("hivectl " + version);
+      else
+        context.out.print_value({{"program", "hivectl"}, {"version", version}});
       return 0;
     };
   });

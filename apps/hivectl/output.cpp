@@ -133,6 +133,10 @@ void output::print_list(const std::vector<const google::protobuf::Message*>& mes
   std::cout << formatted(list, format_) << std::flush;
 }
 
+void output::print_value(const nlohmann::ordered_json& value) const {
+  std::cout << formatted(value, format_) << std::flush;
+}
+
 void output::print(const table& rows) const {
   std::vector<std::size_t> widths;
   for (const std::string& header : rows.headers) widths.push_back(width_of(header));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <google/protobuf/message.h>
+#include <nlohmann/json.hpp>
 
 #include "hive/v1/api.pb.h"
 #include "hive/v1/cluster.pb.h"
@@ -49,6 +50,8 @@ class output {
   void print(const google::protobuf::Message& message) const;
   /// A list of messages as one array.
   void print_list(const std::vector<const google::protobuf::Message*>& messages) const;
+  /// A value that is no message.
+  void print_value(const nlohmann::ordered_json& value) const;
   void print(const table& rows) const;
   /// Aligned "name  value" lines; empty values are left out.
   void print_fields(const std::vector<std::pair<std::string, std::string>>& fields) const;

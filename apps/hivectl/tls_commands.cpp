@@ -4,7 +4,6 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "apps/hivectl/message_json.hpp"
 #include "apps/hivectl/pem_folder.hpp"
 #include "apps/hivectl/session.hpp"
 #include "gate/identity.hpp"
@@ -93,19 +92,11 @@ void tell_use(const session& context, const pem_folder& folder, const gate::cert
   }
 }
 
-/// JSON, or the same in YAML.
-void print_value(const session& context, const nlohmann::ordered_json& value) {
-  if (context.format == "yaml")
-    std::cout << to_yaml(value);
-  else
-    std::cout << value.dump(2) << "\n";
-}
-
 int tell_certificate(const session& context, const pem_folder& folder, const std::string& pem, bool is_new) {
   const auto facts = gate::read_certificate(pem);
   if (!facts) return fail(context, facts.failure());
   if (!context.out.is_table()) {
-    print_value(context, describe(folder, *facts));
+    context.out.print_value(describe(folder, *facts));
     return 0;
   }
   context.out.print_fields({{"certificate", folder.certificate_path(facts->name).string()},
@@ -132,7 +123,7 @@ int init(const session& context, const tls_arguments& told) {
         "name another folder with --dir");
   }
   if (!context.out.is_table()) {
-    print_value(context, describe_authority(folder, told.cluster));
+    context.out.print_value(describe_authority(folder, told.cluster));
     return 0;
   }
   context.out.print_fields({{"authority", folder.certificate_path(authority_name).string()},
@@ -191,7 +182,7 @@ int rotate(const session& context, const tls_arguments& told) {
     if (context.out.is_table()) tell_certificate(context, folder, *pem, false);
   }
   if (!context.out.is_table()) {
-    print_value(context, list);
+    context.out.print_value(list);
     return 0;
   }
   context.out.print_line(names.empty() ? "there is no certificate to renew"
@@ -208,7 +199,7 @@ int tell_authority(const session& context, const pem_folder& folder, const std::
   }
   auto value = describe_authority(folder, cluster);
   value["is_finished"] = is_finished;
-  print_value(context, value);
+  context.out.print_value(value);
   return 0;
 }
 
@@ -301,7 +292,7 @@ int show(const session& context, const tls_arguments& told) {
   if (context.out.is_table()) {
     context.out.print(rows);
   } else {
-    print_value(context, list);
+    context.out.print_value(list);
   }
   return 0;
 }

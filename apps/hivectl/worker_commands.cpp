@@ -86,10 +86,7 @@ int drain_worker(session& context, const std::string& text, bool is_undone) {
   if (context.out.is_table()) {
     context.out.print_line(to_string(id) + "  " + context.out.colored_state(name_of(*state)));
   } else {
-    v1::Worker changed;
-    changed.set_id(id.value);
-    changed.set_state(*state);
-    context.out.print(changed);
+    context.out.print_value({{"id", to_string(id)}, {"state", name_of(*state)}});
   }
   return 0;
 }

@@ -93,6 +93,29 @@ TEST_CASE("cluster status in JSON holds what the node says") {
   CHECK(json["members"][0]["role"] == "voter");
 }
 
+TEST_CASE("cluster status asks the leader that a follower names, and else leaves out what only a leader knows") {
+  fake_member follower;
+  {
+    fake_member leader;
+    join(leader, 1, leader.endpoint());
+    join(follower, 2, leader.endpoint());
+    add_member(leader.script().status, 2, follower.endpoint()).set_lag(17);
+    const auto shown = run_cluster(follower.endpoint(), {"status", "-o", "json"});
+    CHECK(shown.exit_code == 0);
+    const auto json = nlohmann::json::parse(shown.stdout_text);
+    CHECK(json["role"] == "leader");
+    CHECK(json["members"][1]["lag"] == 17);
+    CHECK_FALSE(json["members"][0].contains("lag"));  // its own
+  }
+  const auto table = run_cluster(follower.endpoint(), {"status"});
+  CHECK(table.exit_code == 0);
+  CHECK(table.stdout_text.find("answered by  node 2  follower  (how far") != std::string::npos);
+  const auto alone = nlohmann::json::parse(run_cluster(follower.endpoint(), {"status", "-o", "json"}).stdout_text);
+  CHECK(alone["role"] == "follower");
+  CHECK_FALSE(alone["members"][0].contains("lag"));
+  CHECK_FALSE(alone["members"][0].contains("match_index"));
+}
+
 TEST_CASE("a node that stands alone says so, and how it becomes a member") {
   fake_member node;
   node.script().status.set_role("standalone");

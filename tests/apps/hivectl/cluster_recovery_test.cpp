@@ -66,6 +66,20 @@ TEST_CASE("recovery explains what it would do, and changes nothing without --yes
   CHECK(found->log.last == 3);
 }
 
+TEST_CASE("recovery refuses a node that the data do not know, also without --yes, and tells JSON when asked") {
+  const test::temporary_folder folder;
+  make_member(folder.path());
+  const auto unknown =
+      run_recover({"--data-dir", folder.path().string(), "--node-id", "7", "--endpoint", "10.0.0.2:7117"});
+  CHECK(unknown.exit_code == 11);
+  CHECK(unknown.stderr_text.find("this data knows no member 7") != std::string::npos);
+  const auto done = run_recover(
+      {"--data-dir", folder.path().string(), "--node-id", "2", "--endpoint", "10.0.0.9:7117", "--yes", "-o", "json"});
+  CHECK(done.exit_code == 0);
+  CHECK(done.stdout_text.starts_with("{\n"));
+  CHECK(done.stdout_text.find("\"node_id\": 2") != std::string::npos);
+}
+
 TEST_CASE("recovery makes the node the only voter and keeps its log") {
   const test::temporary_folder folder;
   make_member(folder.path());

@@ -55,6 +55,14 @@ TEST_CASE("wrong command lines are refused before anything is sent, each with it
       {{"cluster", "add", "4"}, 2, "ENDPOINT is required"},
       {{"cluster", "add", "0", "h:1"}, 2, "NODE_ID"},
       {{"cluster", "remove", "four"}, 2, "NODE_ID"},
+      {{"cluster", "remove", "-1"}, 2, "NODE_ID"},
+      {{"cluster", "transfer", "0"}, 2, "NODE_ID: must be 1 to 9223372036854775807"},
+      {{"cluster", "add", "99999999999999999999", "h:1"}, 2, "NODE_ID: must be 1 to 9223372036854775807"},
+      {{"cluster", "add", "9223372036854775808", "h:1"}, 2, "NODE_ID: must be 1 to 9223372036854775807"},
+      {{"cluster", "add", "4", "h:0"}, 2, "others must find the node at a port"},
+      {{"cluster", "add", "4", "nonsense"}, 2, "ENDPOINT"},
+      {{"cluster", "recover", "--data-dir", "/no", "--node-id", "1", "--endpoint", "nonsense"}, 2, "ENDPOINT"},
+      {{"cluster", "recover", "--data-dir", "/no", "--node-id", "0", "--endpoint", "h:1"}, 2, "NODE_ID"},
       {{"cluster", "add", "4", "h:1", "--for", "soon"}, 2, "--for"},
       {{"cluster", "recover", "--node-id", "1", "--endpoint", "h:1"}, 2, "--data-dir is required"},
       {{"--timeout", "soon", "cluster", "status"}, 2, "--timeout must be a duration"},
@@ -170,6 +178,18 @@ TEST_CASE("a command whose output is lost does not end as if all were well") {
   CHECK(counted("\n11 ") == 1);  // nothing was to be written
   CHECK(counted("\n0 ") == 1);
   CHECK(counted("error: the output") == 3);
+}
+
+TEST_CASE("help of what talks to no node offers no endpoint, and version has a form for programs") {
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"tls", "show"}, {"restore"}, {"cluster", "recover"}}) {
+    auto arguments = words;
+    arguments.emplace_back("--help");
+    CHECK(run("hivectl", arguments).stdout_text.find("Every command also takes") == std::string::npos);
+  }
+  CHECK(run("hivectl", {"cluster", "add", "--help"}).stdout_text.find("Every command also takes") != std::string::npos);
+  CHECK(run("hivectl", {"cluster", "--help"}).stdout_text.find("Examples:") != std::string::npos);
+  CHECK(run("hivectl", {"version", "-o", "json"}).stdout_text.starts_with("{\n  \"program\": \"hivectl\""));
 }
 
 TEST_CASE("a graph of a plan file needs no node") {
