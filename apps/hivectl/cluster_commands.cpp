@@ -191,7 +191,8 @@ class progress_line {
 
 std::string describe_catching_up(const v1::ClusterMember& member) {
   const std::string who = id_text(member.node_id()) + " at " + member.endpoint();
-  if (!member.is_linked()) return who + " is not reached yet";
+  if (!member.is_linked())
+    return who + " is not reached yet" + (member.trouble().empty() ? "" : ": " + member.trouble());
   if (member.match_index() == 0) return who + " gets a copy of the state";
   return who + " is " + std::to_string(member.lag()) + " entries behind";
 }

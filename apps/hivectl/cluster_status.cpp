@@ -113,6 +113,10 @@ int show_cluster_status(session& context) {
   if (status->members().empty()) return 0;
   context.out.print_line("");
   context.out.print(member_table(*status));
+  for (const auto& one : status->members()) {
+    if (!one.trouble().empty())
+      context.out.print_line("\n" + id_text(one.node_id()) + " is not reached: " + one.trouble());
+  }
   return 0;
 }
 
