@@ -252,7 +252,7 @@ std::string describe_standing(const pem_folder& folder, const std::string& name,
                               const std::vector<std::string>& authorities) {
   std::string whole;
   for (const auto& one : authorities) whole += one;
-  const std::string problem = folder.problem_of(name, whole);
+  std::string problem = folder.problem_of(name, whole);
   if (!problem.empty()) return problem;
   const bool is_of_old = authorities.size() > 1 && !folder.problem_of(name, authorities.front()).empty();
   return is_of_old ? "of the old authority" : "ok";
