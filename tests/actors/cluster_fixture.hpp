@@ -83,10 +83,7 @@ class cluster_fixture : public system_fixture {
   void start(std::uint64_t id) {
     auto& node = members.at(id);
     auto& context = *node.context;
-    persistence::store_options options;
-    options.folder = node.folder->path();
-    options.map_bytes_max = 64ULL << 20;
-    auto opened = persistence::store::open_replaceable(options);
+    auto opened = persistence::store::open_replaceable(options_of(id));
     REQUIRE(opened);
     node.store = std::move(*opened);
     node.used_store = std::make_unique<failing_store>(*node.store);
@@ -106,6 +103,31 @@ class cluster_fixture : public system_fixture {
     for (auto& [other, peer] : members) {
       if (other != id && peer.is_up()) peer.network->reconnect(id);
     }
+    settle();
+  }
+  persistence::store_options options_of(std::uint64_t id) {
+    persistence::store_options options;
+    options.folder = members[id].folder->path();
+    options.map_bytes_max = 64ULL << 20;
+    return options;
+  }
+  /// The node's folder gets `count` tasks of a time when it stood alone. It is not up afterwards.
+  void work_alone(std::uint64_t id, int count) {
+    auto store = persistence::store::open(options_of(id));
+    REQUIRE(store);
+    const auto context = std::make_shared<service_context>();
+    context->store = store->get();
+    context->now_unix_ms = [this] { return now_unix_ms(); };
+    context->incarnation = ++incarnations;
+    context->work_admission = std::make_shared<admission>(10'000, 64 << 20);
+    context->sessions = std::make_shared<session_table>();
+    auto alone = node_runtime::start(system, context, false);
+    REQUIRE(alone);
+    v1::CreateTasksRequest request;
+    for (int i = 0; i < count; ++i) request.add_specs()->set_type("noop");
+    REQUIRE(call<v1::CreateTasksResponse>(caf::actor_cast<task_manager_actor>((*alone)->directory().task_manager),
+                                          request));
+    (*alone)->end_actors();
     settle();
   }
   /// As kill -9: what is in the store stays, all else is gone.

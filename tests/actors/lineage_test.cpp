@@ -109,10 +109,7 @@ TEST_CASE_METHOD(lineage_fixture, "a recovered node and what is left of its old 
   const auto before = lineage(1);
   stop(1);
   {
-    persistence::store_options options;
-    options.folder = members.at(1).folder->path();
-    options.map_bytes_max = 64ULL << 20;
-    const auto store = persistence::store::open_replaceable(options);
+    const auto store = persistence::store::open_replaceable(options_of(1));
     REQUIRE(store);
     const auto transaction = (*store)->write();
     replication::put_lineage(*transaction, 77);
@@ -128,26 +125,7 @@ TEST_CASE_METHOD(lineage_fixture, "a node with tasks of its own is not made a co
   init(1);
   REQUIRE(create(1, 1));
   prepare(2);
-  {
-    persistence::store_options options;
-    options.folder = members.at(2).folder->path();
-    options.map_bytes_max = 64ULL << 20;
-    auto store = persistence::store::open(options);
-    REQUIRE(store);
-    const auto context = std::make_shared<service_context>();
-    context->store = store->get();
-    context->now_unix_ms = [this] { return now_unix_ms(); };
-    context->work_admission = std::make_shared<admission>(10'000, 64 << 20);
-    context->sessions = std::make_shared<session_table>();
-    auto alone = node_runtime::start(system, context, false);
-    REQUIRE(alone);
-    v1::CreateTasksRequest request;
-    for (int i = 0; i < 5; ++i) request.add_specs()->set_type("noop");
-    REQUIRE(call<v1::CreateTasksResponse>(caf::actor_cast<task_manager_actor>((*alone)->directory().task_manager),
-                                          request));
-    (*alone)->end_actors();
-    settle();
-  }
+  work_alone(2, 5);
   start(2);
   CHECK(status(2).role() == "waiting");
   CHECK(hello(1, 2).find("tasks of its own") != std::string::npos);

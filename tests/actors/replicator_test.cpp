@@ -141,29 +141,7 @@ TEST_CASE_METHOD(cluster_fixture, "the state survives a restart of all nodes") {
 }
 
 TEST_CASE_METHOD(cluster_fixture, "a node that stood alone becomes a cluster of three with all its tasks") {
-  // Alone first.
-  prepare(1);
-  members.at(1).context->config.cluster = {};
-  {
-    persistence::store_options options;
-    options.folder = members.at(1).folder->path();
-    options.map_bytes_max = 64ULL << 20;
-    auto store = persistence::store::open(options);
-    REQUIRE(store);
-    auto context = members.at(1).context;
-    context->store = store->get();
-    context->incarnation = 77;
-    context->work_admission = std::make_shared<admission>(10'000, 64 << 20);
-    context->sessions = std::make_shared<session_table>();
-    auto alone = node_runtime::start(system, context, false);
-    REQUIRE(alone);
-    v1::CreateTasksRequest request;
-    for (int i = 0; i < 50; ++i) request.add_specs()->set_type("noop");
-    REQUIRE(call<v1::CreateTasksResponse>(caf::actor_cast<task_manager_actor>((*alone)->directory().task_manager),
-                                          request));
-    (*alone)->end_actors();
-    settle();
-  }
+  work_alone(1, 50);
   prepare(1);
   start(1);
   CHECK(status(1).role() == "waiting");
@@ -235,10 +213,7 @@ TEST_CASE_METHOD(cluster_fixture, "a member's data are refused to a node that st
   found(1);
   await_leader();
   stop(1);
-  persistence::store_options options;
-  options.folder = members.at(1).folder->path();
-  options.map_bytes_max = 64ULL << 20;
-  auto store = persistence::store::open(options);
+  auto store = persistence::store::open(options_of(1));
   REQUIRE(store);
   const auto alone = check_standalone(**store);
   REQUIRE_FALSE(alone);

@@ -7,10 +7,6 @@
 #include <optional>
 #include <thread>
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <caf/io/basp_broker.hpp>
 #include <caf/io/middleman.hpp>
 #include <caf/io/network/multiplexer.hpp>
@@ -18,31 +14,12 @@
 #include "client/client.hpp"
 #include "client/link.hpp"
 #include "tests/client/fake_node.hpp"
+#include "tests/silent_listener.hpp"
 
 using namespace hive;
 using namespace std::chrono_literals;
 
 namespace {
-
-/// Accepts connections, as the kernel does, and says nothing.
-struct silent_listener {
-  int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  std::uint16_t port = 0;
-
-  silent_listener() {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    REQUIRE(::bind(socket, reinterpret_cast<sockaddr*>(&address), size) == 0);
-    REQUIRE(::listen(socket, 5) == 0);
-    REQUIRE(::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-    port = ntohs(address.sin_port);
-  }
-  ~silent_listener() { ::close(socket); }
-  silent_listener(const silent_listener&) = delete;
-  silent_listener& operator=(const silent_listener&) = delete;
-};
 
 /// Remembers what the link says.
 class link_news : public link_observer {
@@ -70,7 +47,7 @@ class link_news : public link_observer {
 }  // namespace
 
 TEST_CASE("BASP waits for the handshake of a slow node, and not only until its next tick") {
-  const silent_listener node;
+  const test::silent_listener node;
   const auto begin = std::chrono::steady_clock::now();
   const auto news = std::make_shared<link_news>();
   hive::link one(runtime::instance(), config::endpoint{"127.0.0.1", node.port}, {});

@@ -4,13 +4,12 @@
 #include <thread>
 
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "client/connect_socket.hpp"
 #include "tests/gate/gate_fixture.hpp"
 #include "tests/gate/raw_peer.hpp"
+#include "tests/silent_listener.hpp"
 
 using namespace hive;
 using namespace hive::gate;
@@ -24,26 +23,6 @@ int connected_to(std::uint16_t port) {
   REQUIRE(socket);
   return *socket;
 }
-
-/// A TCP listener that accepts and says nothing.
-struct silent_listener {
-  int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  std::uint16_t port = 0;
-
-  silent_listener() {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    REQUIRE(::bind(socket, reinterpret_cast<sockaddr*>(&address), size) == 0);
-    REQUIRE(::listen(socket, 5) == 0);
-    REQUIRE(::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-    port = ntohs(address.sin_port);
-  }
-  ~silent_listener() { ::close(socket); }
-  silent_listener(const silent_listener&) = delete;
-  silent_listener& operator=(const silent_listener&) = delete;
-};
 
 int blocking(int socket) {
   ::fcntl(socket, F_SETFL, 0);
@@ -122,7 +101,7 @@ TEST_CASE("a client's own certificate does not make a node") {
 TEST_CASE("a node that does not speak TLS, or not in time, is unavailable") {
   const test_authority authority;
   const auto carol = authority.issue("carol", role::client);
-  silent_listener nobody;
+  hive::test::silent_listener nobody;
   const auto started = std::chrono::steady_clock::now();
   auto open = tunnel::open(connected_to(nobody.port), {.files = carol, .server_name = "127.0.0.1", .timeout = 200ms});
   REQUIRE_FALSE(open);
